@@ -1,0 +1,106 @@
+import pg from 'pg';
+import type { Endpoint } from './endpoint.ts';
+
+/** One server session. Everything that runs SQL takes one of these. */
+export type Session = pg.ClientBase;
+
+/**
+ * What every session pins when it opens, so that no server, role or database setting changes what rowfleet
+ * reads or writes. `search_path` is empty: rowfleet's own SQL qualifies every name, and what carries plan
+ * text pins the plan's path for its transaction.
+ */
+const pins: Record<string, string> = {
+  TimeZone: 'UTC',
+  DateStyle: 'ISO, YMD',
+  IntervalStyle: 'postgres',
+  extra_float_digits: '1',
+  bytea_output: 'hex',
+  search_path: '',
+  row_security: 'off',
+  statement_timeout: '0',
+  lock_timeout: '0',
+  idle_in_transaction_session_timeout: '0',
+  standard_conforming_strings: 'on',
+  client_min_messages: 'warning',
+};
+
+function clientConfig(endpoint: Endpoint, applicationName: string): pg.ClientConfig {
+  return {
+    ...endpoint.config,
+    application_name: applicationName,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    connectionTimeoutMillis: 15_000,
+  };
+}
+
+async function pin(session: Session): Promise<void> {
+  const values = Object.entries(pins);
+  const calls = values.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, false)`);
+  await session.query(`select ${calls.join(', ')}`, values.flat());
+  // Lets the server notice within seconds that its client has gone while a statement runs (PostgreSQL 14+).
+  await session.query('set client_connection_check_interval = 2000');
+}
+
+/** Opens one pinned session that is not pooled. The caller ends it. */
+export async function openSession(endpoint: Endpoint, applicationName: string): Promise<pg.Client> {
+  const client = new pg.Client(clientConfig(endpoint, applicationName));
+  client.on('error', () => {}); // A lost session shows itself in the next query.
+  await client.connect();
+  try {
+    await pin(client);
+  } catch (error) {
+    await client.end().catch(() => {});
+    throw error;
+  }
+  return client;
+}
+
+/** A pool of pinned sessions, at most `max` of them; nothing is opened before the first use. */
+export function openPool(endpoint: Endpoint, options: { max: number; applicationName: string }): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(endpoint, options.applicationName),
+    max: options.max,
+    idleTimeoutMillis: 30_000,
+    onConnect: pin,
+  });
+  pool.on('error', () => {});
+  return pool;
+}
+
+/** Runs `fn` with a session of the pool; a session whose work failed is closed rather than reused. */
+export async function withSession<T>(pool: pg.Pool, fn: (session: pg.PoolClient) => Promise<T>): Promise<T> {
+  const session = await pool.connect();
+  let failure: Error | undefined;
+  try {
+    return await fn(session);
+  } catch (error) {
+    failure = error instanceof Error ? error : new Error(String(error));
+    throw error;
+  } finally {
+    session.release(failure);
+  }
+}
+
+/** How a transaction begins. `repeatable read, read only` is what every source transaction uses. */
+export type TransactionMode = 'read committed' | 'repeatable read, read only' | 'read committed, read only';
+
+/** Runs `fn` in one transaction: commits what it returns, rolls back what it throws. */
+export async function inTransaction<T>(session: Session, mode: TransactionMode, fn: () => Promise<T>): Promise<T> {
+  await session.query(`begin isolation level ${mode}`);
+  let result: T;
+  try {
+    result = await fn();
+  } catch (error) {
+    await session.query('rollback').catch(() => {});
+    throw error;
+  }
+  await session.query('commit');
+  return result;
+}
+
+/** Pins the search_path for the rest of the transaction: what plan text is written against. */
+export async function setSearchPath(session: Session, path: string[]): Promise<void> {
+  const quoted = path.map((schema) => pg.escapeIdentifier(schema)).join(', ');
+  await session.query(`select pg_catalog.set_config('search_path', $1, true)`, [quoted]);
+}

@@ -1,0 +1,152 @@
+import type { RelationName } from '../pg/quote.ts';
+
+/** Where a thing stands in the plan file. `path` is the way in the document, e.g. `flows[0].columns.id`. */
+export interface PlanLocation {
+  file: string;
+  line: number;
+  path: string;
+}
+
+export type ValidationLevel = 'basic' | 'standard';
+
+/** The `migration:` keys of a plan, with their defaults applied. */
+export interface Settings {
+  /** Rows of the first batch of each flow; adaptive sizing goes on from there. Defaults to 1000. */
+  batchSize: number;
+  /** How often a failed batch is tried again. Defaults to 3. */
+  maxRetries: number;
+  /** Milliseconds (Node's clock) after which an attempt is given up. Defaults to 30_000. */
+  batchTimeoutMs: number;
+  /** Loaders that `migrate` starts when it brings its own fleet. Defaults to 2. */
+  parallelWorkers: number;
+  /** Defaults to `standard`. */
+  validationLevel: ValidationLevel;
+}
+
+/** A flow as the plan file has it; names are checked against the catalogs by `resolvePlan`. */
+export interface FlowSpec {
+  name: string;
+  /** The driving table and its alias, e.g. `chunks c`. */
+  from: string;
+  /** Anything legal after the driving table in a FROM clause. */
+  join?: string;
+  where?: string;
+  to: string;
+  /** Target column → SQL expression over the source. */
+  columns: Record<string, string>;
+}
+
+/** A plan that is well-formed, not yet held against any database. */
+export interface Plan {
+  /** The file's absolute path. */
+  file: string;
+  name: string;
+  /** URL or settings with `${ENV}` unexpanded and a literal password replaced; see `src/plan/endpoints.ts`. */
+  source: EndpointSpec;
+  target: EndpointSpec;
+  /** Absolute paths of DDL files, applied to the target before anything else. */
+  schema: string[];
+  settings: Settings;
+  /** Same-shape copies: table names, or `*` for every table. */
+  tables: string[] | '*';
+  flows: FlowSpec[];
+  /** Whether target tables that hold rows already are accepted (`allow_non_empty: true`). Defaults to false. */
+  allowNonEmpty: boolean;
+}
+
+/**
+ * A database as the ledger keeps it: a libpq URL or keyword/value settings, `${ENV}` unexpanded, no password.
+ * `passwordVariable` names the environment variable that holds a password which stood literally in the plan.
+ */
+export interface EndpointSpec {
+  url?: string;
+  settings?: Record<string, string>;
+  passwordVariable?: string;
+}
+
+/** How the validator hashes a column: the server's own hash, numeric through its wire form, or its text. */
+export type DigestMethod = 'native' | 'numeric' | 'text';
+
+export interface ResolvedColumn {
+  /** Target column name. */
+  name: string;
+  /** The expression as the plan has it (for `tables:` the quoted source column). */
+  expression: string;
+  /** The expression as it stands in the COPY's select list, with the cast it needs. */
+  copyExpression: string;
+  /** `format_type` of the expression on the source. */
+  sourceType: string;
+  /** `format_type` of the target column, with typmod. */
+  targetType: string;
+  /**
+   * The expression as it stands in a digest or in a comparison: cast to the target's type and typmod where
+   * the source knows that type, else its text.
+   */
+  compareExpression: string;
+  digest: DigestMethod;
+  notNull: boolean;
+  /** The bare source column, where the expression is nothing but that; tells which sequence goes with it. */
+  sourceColumn?: string;
+}
+
+/** A physical piece of the driving table: the table itself, or a leaf of a partitioned or inherited one. */
+export interface Leaf extends RelationName {
+  oid: number;
+  /** False for views and foreign tables: no usable ctid, so the leaf is one batch. */
+  hasCtid: boolean;
+}
+
+export interface ResolvedFlow {
+  name: string;
+  driving: RelationName & { oid: number };
+  /** Quoted alias of the driving table in expressions. */
+  alias: string;
+  leaves: Leaf[];
+  /** Opaque SQL after the driving table; empty for none. */
+  join: string;
+  /** Opaque SQL; empty for none. */
+  where: string;
+  target: RelationName;
+  columns: ResolvedColumn[];
+  /** COPY format: binary only where every column's type allows it. */
+  format: 'binary' | 'text';
+  /** Source tables and leaves that the flow reads, for the keeper's locks. */
+  reads: RelationName[];
+}
+
+/** A target table that the plan fills. */
+export interface ResolvedTarget extends RelationName {
+  oid: number;
+  /** Target columns that identify a row: primary key, else a unique not-null key; empty for none. */
+  key: string[];
+}
+
+/** A database as preflight saw it. */
+export interface ResolvedDatabase {
+  endpoint: EndpointSpec;
+  /** server_version_num, e.g. 180004. */
+  version: number;
+  encoding: string;
+  /** The effective search_path of the role, pinned for every transaction with plan text in it. */
+  searchPath: string[];
+}
+
+/** What a run executes: stored in the ledger as JSON, with its hash. */
+export interface ResolvedPlan {
+  format: 1;
+  name: string;
+  source: ResolvedDatabase;
+  target: ResolvedDatabase;
+  settings: Settings;
+  flows: ResolvedFlow[];
+  targets: ResolvedTarget[];
+  allowNonEmpty: boolean;
+}
+
+/** One thing wrong with a plan, or worth knowing about it. */
+export interface PlanProblem {
+  severity: 'error' | 'warning';
+  at: PlanLocation;
+  message: string;
+  hint?: string;
+}
