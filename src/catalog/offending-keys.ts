@@ -79,7 +79,7 @@ async function keyComparisons(
        from pg_catalog.pg_collation l join pg_catalog.pg_namespace n on n.oid = l.collnamespace
        where l.oid = r.attcollation and f.attcollation <> r.attcollation
      ) as collation
-     from pg_catalog.unnest($3::text[], $4::text[]) with ordinality as k (referencing, referenced, position)
+     from unnest($3::text[], $4::text[]) with ordinality as k (referencing, referenced, position)
      join pg_catalog.pg_attribute f on f.attrelid = $1::pg_catalog.regclass and f.attname = k.referencing
      join pg_catalog.pg_attribute r on r.attrelid = $2::pg_catalog.regclass and r.attname = k.referenced
      join pg_catalog.pg_type t on t.oid = r.atttypid
@@ -105,9 +105,7 @@ export async function orphanKeys(
 ): Promise<OffendingKeys> {
   const columns = foreignKey.columns.map((column) => `referencing.${ident(column)}`);
   const list = columns.map((column, i) => `${column} as k${i + 1}`).join(', ');
-  const matches = columns.map(
-    (column, i) => `referenced.${ident(foreignKey.referencedColumns[i]!)} = ${column}`,
-  );
+  const matches = await keyComparisons(session, relation, foreignKey);
   const whole = columns.map((column) => `${column} is not null`).join(' and ');
   const checked =
     foreignKey.match === 'full' ? columns.map((column) => `${column} is not null`).join(' or ') : whole;
