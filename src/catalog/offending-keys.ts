@@ -31,6 +31,15 @@ async function readOffenders(
   return { count, rows };
 }
 
+/** The rows a constraint of `relation` is about: its partitions' too, but never those of inheriting tables. */
+async function ownRows(session: Session, relation: RelationName): Promise<string> {
+  const { rows } = await session.query<{ partitioned: boolean }>(
+    `select relkind = 'p' as partitioned from pg_catalog.pg_class where oid = $1::pg_catalog.regclass`,
+    [qualified(relation)],
+  );
+  return `${rows[0]?.partitioned ? '' : 'only '}${qualified(relation)}`;
+}
+
 /**
  * Keys that stand more than once in `relation` although `key` is to be unique: `count` keys, the first
  * `limit` of them. NULLs make a key distinct unless the key is NULLS NOT DISTINCT; rows outside a partial
@@ -45,11 +54,9 @@ export async function duplicateKeys(
   const list = key.expressions.map((expression, i) => `(${expression}) as k${i + 1}`).join(', ');
   const names = key.expressions.map((_, i) => `k${i + 1}`);
   const predicate = key.predicate === undefined ? '' : `where (${key.predicate})`;
-  const known = key.nullsNotDistinct
-    ? ''
-    : `where ${names.map((name) => `${name} is not null`).join(' and ')}`;
+  const known = key.nullsNotDistinct ? '' : `where pg_catalog.num_nulls(${names.join(', ')}) = 0`;
   const offenders = `
-    select ${names.join(', ')} from (select ${list} from ${qualified(relation)} ${predicate}) as keys ${known}
+    select ${names.join(', ')} from (select ${list} from ${await ownRows(session, relation)} ${predicate}) as keys ${known}
     group by ${names.join(', ')} having pg_catalog.count(*) > 1`;
   return readOffenders(session, offenders, key.expressions, limit);
 }
@@ -106,12 +113,11 @@ export async function orphanKeys(
   const columns = foreignKey.columns.map((column) => `referencing.${ident(column)}`);
   const list = columns.map((column, i) => `${column} as k${i + 1}`).join(', ');
   const matches = await keyComparisons(session, relation, foreignKey);
-  const whole = columns.map((column) => `${column} is not null`).join(' and ');
-  const checked =
-    foreignKey.match === 'full' ? columns.map((column) => `${column} is not null`).join(' or ') : whole;
+  const known = foreignKey.match === 'full' ? 'num_nonnulls(%) > 0' : 'num_nulls(%) = 0';
+  const checked = `pg_catalog.${known.replace('%', columns.join(', '))}`;
   const offenders = `
-    select distinct ${list} from ${qualified(relation)} as referencing
-    where (${checked}) and not exists (
-      select from ${qualified(foreignKey.references)} as referenced where ${matches.join(' and ')})`;
+    select distinct ${list} from ${await ownRows(session, relation)} as referencing
+    where ${checked} and not exists (
+      select from ${await ownRows(session, foreignKey.references)} as referenced where ${matches.join(' and ')})`;
   return readOffenders(session, offenders, foreignKey.columns, limit);
 }
