@@ -1,0 +1,63 @@
+import { chmod, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import type { TestProject } from 'vitest/node';
+import { type EmbeddedServer, type ServerVersion, startServer } from '../ops/embedded/server.ts';
+
+/** The role that owns test databases: like the owner on a managed service, it is no superuser. */
+const app = { name: 'app', password: 'app password' };
+
+/** How test files reach one of the servers. */
+export interface TestServer {
+  version: ServerVersion;
+  /** Connects as the superuser to the database `postgres`. */
+  superuserUrl: string;
+  app: { name: string; password: string };
+}
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    servers: Record<ServerVersion, TestServer>;
+  }
+}
+
+/** Durability off: a test's data need not survive the machine, and commits get ten times faster. */
+const settings = {
+  fsync: 'off',
+  synchronous_commit: 'off',
+  full_page_writes: 'off',
+  wal_level: 'replica',
+  max_connections: 300,
+  autovacuum_naptime: '1h', // autovacuum takes locks and cores at moments of its own choosing
+  jit: 'off',
+};
+
+async function prepareServer(server: EmbeddedServer): Promise<TestServer> {
+  const client = new pg.Client(server.superuserUrl);
+  await client.connect();
+  await client.query(`create role ${app.name} login password '${app.password}'`);
+  await client.end();
+  return { version: server.version, superuserUrl: server.superuserUrl, app };
+}
+
+/** Starts one server of each version for the whole test run. `ROWFLEET_KEEP=1` leaves them, to look at afterwards. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const keep = process.env.ROWFLEET_KEEP === '1';
+  const folder = await mkdtemp(join(tmpdir(), 'rowfleet-test-'));
+  await chmod(folder, 0o755);
+  const start = (version: ServerVersion) =>
+    startServer({ version, dataDir: join(folder, String(version)), settings, detached: keep });
+  const started = await Promise.all([start(14), start(15), start(18)]);
+  const [v14, v15, v18] = await Promise.all(started.map(prepareServer));
+  project.provide('servers', { 14: v14!, 15: v15!, 18: v18! });
+  return async () => {
+    if (keep) {
+      console.log('Kept, until you end the processes and remove', folder);
+      for (const server of started) console.log(`  pid ${server.pid}  ${server.superuserUrl}`);
+      return;
+    }
+    await Promise.all(started.map((server) => server.stop()));
+    await rm(folder, { recursive: true, force: true });
+  };
+}

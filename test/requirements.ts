@@ -1,0 +1,44 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The program that Redis suites run; REDIS_SERVER names another one than that on the PATH. */
+export const redisServer = process.env.REDIS_SERVER ?? 'redis-server';
+
+/** Where the sample databases are; ROWFLEET_SAMPLES names another folder than the one beside the checkout. */
+export const samplesFolder =
+  process.env.ROWFLEET_SAMPLES ?? join(import.meta.dirname, '..', '..', 'shared', 'data');
+
+/** What some suites need and a machine may not have. */
+const requirements = {
+  redis: {
+    met: () => spawnSync(redisServer, ['--version']).status === 0,
+    mark: '[needs redis-server]',
+    next: 'Install Redis (apt-get install redis-server), or set REDIS_SERVER to the program.',
+  },
+  samples: {
+    met: () => existsSync(join(samplesFolder, 'pagila-schema.sql.gz')),
+    mark: '[needs the sample databases]',
+    next: 'Set ROWFLEET_SAMPLES to the folder of pagila-*.sql.gz and chinook-*.sql.gz.',
+  },
+};
+
+export type Requirement = keyof typeof requirements;
+
+const answers = new Map<Requirement, boolean>();
+
+/** Whether this machine has it. */
+export function available(requirement: Requirement): boolean {
+  const known = answers.get(requirement) ?? requirements[requirement].met();
+  answers.set(requirement, known);
+  return known;
+}
+
+/** The name of a suite that is skipped for want of `requirement`. */
+export const markMissing = (name: string, requirement: Requirement): string =>
+  `${name} ${requirements[requirement].mark}`;
+
+/** What to do so that the suite of this name is run; undefined when its name carries no mark. */
+export function missingIn(suite: string): string | undefined {
+  return Object.values(requirements).find(({ mark }) => suite.endsWith(mark))?.next;
+}

@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config';
+
+/** Where a JSON report goes as well, for a caller that counts tests: an absolute file outside the checkout. */
+const report = process.env.ROWFLEET_TEST_REPORT;
+
+export default defineConfig({
+  test: {
+    reporters: [
+      'default',
+      './test/missing-reporter.ts',
+      ...(report ? [['json', { outputFile: report }] as ['json', { outputFile: string }]] : []),
+    ],
+    maxWorkers: 2,
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'postgres',
+          include: ['test/{db,fleet,crash,examples}/**/*.test.ts'],
+          globalSetup: './test/global-setup.ts',
+          testTimeout: 60_000,
+          hookTimeout: 90_000,
+        },
+      },
+    ],
+  },
+});
