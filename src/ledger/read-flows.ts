@@ -1,0 +1,99 @@
+import type { Session } from '../pg/session.ts';
+
+/** What the ledger says about the copying of one flow. `recent*` are amounts within the asked window. */
+export interface FlowFigures {
+  name: string;
+  target: string;
+  estimatedRows: number;
+  /** No further batches will be cut. */
+  cutDone: boolean;
+  batches: { waiting: number; running: number; done: number; failed: number; cancelled: number };
+  /** Rows that the source yielded in batches that are done. */
+  rowsOut: number;
+  /** Rows that the target took in batches that are done. */
+  rowsIn: number;
+  bytes: number;
+  bytesInFlight: number;
+  recentRows: number;
+  recentBytes: number;
+  recentBytesInFlight: number;
+  /** Seconds since the flow's first batch began; null before it did. */
+  startedSecondsAgo: number | null;
+  /** Seconds since its last batch ended; 0 while batches are open or still to be cut. */
+  endedSecondsAgo: number;
+}
+
+/*
+ * A batch counts in the window by the part of its time that lies there, as if its rows had flowed evenly:
+ * otherwise a rate over batches of several seconds would jump at each commit.
+ */
+const flowsStatement = `
+with figures as (
+  select t.flow,
+    count(*) filter (where t.state = 'waiting') as waiting,
+    count(*) filter (where t.state = 'running') as running,
+    count(*) filter (where t.state = 'done') as done,
+    count(*) filter (where t.state = 'failed') as failed,
+    count(*) filter (where t.state = 'cancelled') as cancelled,
+    sum(t.rows_out) filter (where t.state = 'done') as rows_out,
+    sum(t.rows_in) filter (where t.state = 'done') as rows_in,
+    sum(t.bytes) filter (where t.state = 'done') as bytes,
+    sum(t.rows_in * w.share) filter (where t.state = 'done') as recent_rows,
+    sum(t.bytes * w.share) filter (where t.state = 'done') as recent_bytes,
+    max(t.ended_at) filter (where t.state = 'done') as last_end,
+    min(t.ended_at - make_interval(secs => coalesce(t.seconds, 0))) filter (where t.state = 'done') as first_start
+  from rowfleet.task t
+  cross join lateral (
+    select greatest(0, least(1, extract(epoch from t.ended_at - (statement_timestamp() - make_interval(secs => $2)))::float8
+      / greatest(t.seconds, 0.001))) as share
+  ) w
+  where t.run_id = $1 and t.kind = 'batch'
+  group by t.flow
+), flight as (
+  select t.flow, sum(a.bytes) as bytes, min(a.started_at) as first_start,
+    sum(a.bytes * least(1, $2 / greatest(extract(epoch from statement_timestamp() - a.started_at)::float8, 0.001)))
+      as recent_bytes
+  from rowfleet.attempt a join rowfleet.task t on t.id = a.task_id
+  where a.run_id = $1 and a.ended_at is null and t.kind = 'batch' and t.state = 'running'
+  group by t.flow
+)
+select f.name, f.target, f.estimated_rows, f.cut_done, g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
+  extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
+  case when h.flow is null and coalesce(g.waiting, 0) = 0 and f.cut_done
+    then extract(epoch from statement_timestamp() - g.last_end)::float8 end as ended_ago
+from rowfleet.flow f
+left join figures g on g.flow = f.name
+left join flight h on h.flow = f.name
+where f.run_id = $1
+order by f.ordinal`;
+
+/** The flows of a run in plan order, with what was copied in all and in the last `windowSeconds`. */
+export async function readFlowFigures(
+  session: Session,
+  runId: number,
+  windowSeconds: number,
+): Promise<FlowFigures[]> {
+  const { rows } = await session.query(flowsStatement, [runId, windowSeconds]);
+  return rows.map((row) => ({
+    name: row.name,
+    target: row.target,
+    estimatedRows: Number(row.estimated_rows),
+    cutDone: row.cut_done,
+    batches: {
+      waiting: Number(row.waiting ?? 0),
+      running: Number(row.running ?? 0),
+      done: Number(row.done ?? 0),
+      failed: Number(row.failed ?? 0),
+      cancelled: Number(row.cancelled ?? 0),
+    },
+    rowsOut: Number(row.rows_out ?? 0),
+    rowsIn: Number(row.rows_in ?? 0),
+    bytes: Number(row.bytes ?? 0),
+    bytesInFlight: Number(row.flight_bytes ?? 0),
+    recentRows: Number(row.recent_rows ?? 0),
+    recentBytes: Number(row.recent_bytes ?? 0),
+    recentBytesInFlight: Number(row.flight_recent_bytes ?? 0),
+    startedSecondsAgo: row.started_ago === null ? null : Math.max(0, row.started_ago),
+    endedSecondsAgo: Math.max(0, row.ended_ago ?? 0),
+  }));
+}

@@ -1,0 +1,96 @@
+import type { Session } from '../pg/session.ts';
+
+export type RunKind = 'migrate' | 'validate';
+export type RunState =
+  | 'running'
+  | 'stopped'
+  | 'cancelling'
+  | 'failed'
+  | 'cancelled'
+  | 'findings'
+  | 'verified';
+export type RunPhase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'constrain' | 'finish';
+
+/** What ended something, as the ledger keeps it: no row values, no secrets. */
+export interface RecordedError {
+  code: string;
+  message: string;
+  hint?: string;
+}
+
+/** A run without its plan. Times are the ledger server's. */
+export interface RunSummary {
+  id: number;
+  name: string;
+  kind: RunKind;
+  state: RunState;
+  phase: RunPhase;
+  planFile: string;
+  /** What the run waits for and why; null where it waits for nothing. */
+  waiting: string | null;
+  error: RecordedError | null;
+  createdAt: Date;
+  endedAt: Date | null;
+  /** Seconds from creation to the end, or to now. */
+  elapsedSeconds: number;
+  findings: number;
+}
+
+/** An event of a run: what a person or a process did, in words. */
+export interface RunEvent {
+  at: Date;
+  actor: string;
+  message: string;
+}
+
+const runColumns = `
+  r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.waiting, r.error, r.created_at, r.ended_at,
+  extract(epoch from coalesce(r.ended_at, statement_timestamp()) - r.created_at)::float8 as elapsed,
+  (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings`;
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
+function toRun(row: any): RunSummary {
+  return {
+    id: Number(row.id),
+    name: row.name,
+    kind: row.kind,
+    state: row.state,
+    phase: row.phase,
+    planFile: row.plan_file,
+    waiting: row.waiting,
+    error: row.error,
+    createdAt: row.created_at,
+    endedAt: row.ended_at,
+    elapsedSeconds: Math.max(0, row.elapsed),
+    findings: Number(row.findings),
+  };
+}
+
+/** The runs of this ledger, newest first; at most `limit` of them (defaults to 50), of one plan if `name` is given. */
+export async function listRuns(
+  session: Session,
+  options: { name?: string; limit?: number } = {},
+): Promise<RunSummary[]> {
+  const { rows } = await session.query(
+    `select ${runColumns} from rowfleet.run r where $1::text is null or r.name = $1 order by r.id desc limit $2`,
+    [options.name ?? null, options.limit ?? 50],
+  );
+  return rows.map(toRun);
+}
+
+/** One run; undefined where the ledger has none of that id. */
+export async function readRun(session: Session, runId: number): Promise<RunSummary | undefined> {
+  const { rows } = await session.query(`select ${runColumns} from rowfleet.run r where r.id = $1`, [runId]);
+  return rows[0] === undefined ? undefined : toRun(rows[0]);
+}
+
+/** The last events of a run, oldest first; at most `limit` (defaults to 20). */
+export async function readEvents(session: Session, runId: number, limit = 20): Promise<RunEvent[]> {
+  const { rows } = await session.query<RunEvent>(
+    `select at, actor, message from
+       (select id, at, actor, message from rowfleet.event where run_id = $1 order by id desc limit $2) last
+     order by id`,
+    [runId, limit],
+  );
+  return rows;
+}

@@ -1,0 +1,147 @@
+import type { Session } from '../pg/session.ts';
+import type { RecordedError } from './read-run.ts';
+
+export type TaskKind = 'batch' | 'build' | 'check';
+export type TaskState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
+
+/** A build or a check, or a batch that is in trouble. */
+export interface TaskProgress {
+  id: number;
+  kind: TaskKind;
+  /** Display name of the table it is about. */
+  relation: string;
+  /** People's name of it: `index chunks_kind_idx`, `digest`, `orphans of chunks_parent_fkey`, `batch of chunks`. */
+  label: string;
+  state: TaskState;
+  attempt: number;
+  failures: number;
+  /** When the next attempt may start; null where nothing holds it back. */
+  notBefore: Date | null;
+  seconds: number | null;
+  evidence: Record<string, number> | null;
+  error: RecordedError | null;
+}
+
+/** One attempt that runs now. */
+export interface RunningAttempt {
+  taskId: number;
+  number: number;
+  kind: TaskKind;
+  label: string;
+  relation: string;
+  flow: string | null;
+  worker: string;
+  /** Null where the worker's row is gone. */
+  host: string | null;
+  pid: number | null;
+  startedAt: Date;
+  seconds: number;
+  leaseUntil: Date;
+  /** The lease has run out: a successor may end this attempt. */
+  leaseLost: boolean;
+  bytes: number;
+}
+
+/** A process of the fleet that has been seen lately. */
+export interface LiveWorker {
+  id: string;
+  kind: 'scheduler' | 'loader' | 'validator';
+  host: string;
+  pid: number;
+  concurrency: number;
+  startedAt: Date;
+}
+
+const label = `
+  case t.kind
+    when 'batch' then 'batch of ' || t.flow
+    when 'build' then coalesce(
+      (select o.kind || ' ' || o.name from rowfleet.object o where o.id = (t.spec ->> 'object')::bigint), 'build')
+    else (t.spec ->> 'check') || coalesce(' of ' || (t.spec ->> 'name'), '')
+  end`;
+
+// biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
+const toTask = (row: any): TaskProgress => ({
+  id: Number(row.id),
+  kind: row.kind,
+  relation: row.relation,
+  label: row.label,
+  state: row.state,
+  attempt: row.attempt,
+  failures: row.failures,
+  notBefore: row.not_before,
+  seconds: row.seconds,
+  evidence: row.evidence,
+  error: row.error,
+});
+
+const taskColumns = `t.id, t.kind, t.relation, ${label} as label, t.state, t.attempt, t.failures,
+  case when t.state = 'waiting' and t.not_before > statement_timestamp() then t.not_before end as not_before,
+  t.seconds, t.evidence, t.error`;
+
+/** The builds and checks of a run, in the order in which they were made. */
+export async function readBuildsAndChecks(session: Session, runId: number): Promise<TaskProgress[]> {
+  const { rows } = await session.query(
+    `select ${taskColumns} from rowfleet.task t
+     where t.run_id = $1 and t.kind in ('build', 'check') and t.state <> 'cancelled' order by t.id`,
+    [runId],
+  );
+  return rows.map(toTask);
+}
+
+/** Batches that failed at least once and are not done, worst first; at most `limit` (defaults to 20). */
+export async function readTroubledBatches(
+  session: Session,
+  runId: number,
+  limit = 20,
+): Promise<TaskProgress[]> {
+  const { rows } = await session.query(
+    `select ${taskColumns} from rowfleet.task t
+     where t.run_id = $1 and t.kind = 'batch' and t.state in ('waiting', 'running', 'failed') and t.failures > 0
+     order by t.state = 'failed' desc, t.failures desc, t.id limit $2`,
+    [runId, limit],
+  );
+  return rows.map(toTask);
+}
+
+/** The attempts of a run that have not ended, oldest first. */
+export async function readRunningAttempts(session: Session, runId: number): Promise<RunningAttempt[]> {
+  const { rows } = await session.query(
+    `select a.task_id, a.number, t.kind, ${label} as label, t.relation, t.flow, a.worker, w.host, w.pid, a.started_at,
+       extract(epoch from statement_timestamp() - a.started_at)::float8 as seconds,
+       a.lease_until, a.lease_until < statement_timestamp() as lease_lost, a.bytes
+     from rowfleet.attempt a
+     join rowfleet.task t on t.id = a.task_id
+     left join rowfleet.worker w on w.id = a.worker
+     where a.run_id = $1 and a.ended_at is null
+     order by a.started_at, a.task_id`,
+    [runId],
+  );
+  return rows.map((row) => ({
+    taskId: Number(row.task_id),
+    number: row.number,
+    kind: row.kind,
+    label: row.label,
+    relation: row.relation,
+    flow: row.flow,
+    worker: row.worker,
+    host: row.host,
+    pid: row.pid,
+    startedAt: row.started_at,
+    seconds: Math.max(0, row.seconds),
+    leaseUntil: row.lease_until,
+    leaseLost: row.lease_lost,
+    bytes: Number(row.bytes),
+  }));
+}
+
+/** The fleet's processes that renewed their row within `withinSeconds` (defaults to 10) and have not stopped. */
+export async function readLiveWorkers(session: Session, withinSeconds = 10): Promise<LiveWorker[]> {
+  const { rows } = await session.query(
+    `select id, kind, host, pid, concurrency, started_at as "startedAt" from rowfleet.worker
+     where stopped_at is null and seen_at > statement_timestamp() - make_interval(secs => $1)
+     order by array_position(array['scheduler', 'loader', 'validator'], kind), started_at, id`,
+    [withinSeconds],
+  );
+  return rows;
+}

@@ -1,0 +1,53 @@
+import { RowfleetError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { readFlowFigures } from '../ledger/read-flows.ts';
+import { readEvents, readRun } from '../ledger/read-run.ts';
+import {
+  readBuildsAndChecks,
+  readLiveWorkers,
+  readRunningAttempts,
+  readTroubledBatches,
+} from '../ledger/read-tasks.ts';
+import { type Session, withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { flowProgress, rateWindowSeconds } from './flow.ts';
+import { overallProgress } from './overall.ts';
+import type { ProgressSnapshot } from './types.ts';
+
+async function readInside(session: Session, runId: number): Promise<ProgressSnapshot> {
+  const clock = await session.query<{ at: Date }>('select statement_timestamp() as at');
+  const run = await readRun(session, runId);
+  if (run === undefined) {
+    throw new RowfleetError('RUN_UNKNOWN', `the ledger has no run ${runId}`, {
+      kind: 'usage',
+      hint: 'rowfleet status lists the runs of this target',
+    });
+  }
+  const figures = await readFlowFigures(session, runId, rateWindowSeconds);
+  const tasks = await readBuildsAndChecks(session, runId);
+  const builds = tasks.filter((task) => task.kind === 'build');
+  const checks = tasks.filter((task) => task.kind === 'check');
+  const flows = figures.map((one) => flowProgress(one, run.state));
+  return {
+    at: clock.rows[0]!.at,
+    run,
+    overall: overallProgress({ run, figures, flows, builds, checks }),
+    flows,
+    builds,
+    checks,
+    troubled: await readTroubledBatches(session, runId),
+    attempts: await readRunningAttempts(session, runId),
+    workers: await readLiveWorkers(session),
+    events: await readEvents(session, runId),
+  };
+}
+
+/**
+ * Reads one moment of a run. Everything in it comes from one snapshot of the ledger, so its parts agree.
+ * Throws RUN_UNKNOWN where the ledger has no such run.
+ */
+export async function readProgress(ledger: Ledger, runId: number): Promise<ProgressSnapshot> {
+  return withSession(ledger.pool, (session) =>
+    inTransaction(session, 'repeatable read, read only', () => readInside(session, runId)),
+  );
+}
