@@ -210,7 +210,8 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   const urlFor: EmbeddedServer['urlFor'] = (database, name = 'postgres', secret) => {
     const own = secret ?? (name === 'postgres' ? password : '');
     const credentials = `${encodeURIComponent(name)}:${encodeURIComponent(own)}`;
-    return `postgres://${credentials}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
+    // Said outright, so that no client first asks for TLS, which the server has none of.
+    return `postgres://${credentials}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
   };
   const superuserUrl = urlFor('postgres');
   const { child, log } = await launch(
