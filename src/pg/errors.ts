@@ -1,0 +1,141 @@
+import { RowfleetError } from '../errors.ts';
+
+/** What rowfleet looks at in a PostgreSQL error; `message` and `where` can quote a row's values. */
+interface ServerError extends Error {
+  code: string;
+  severity: string;
+  schema?: string;
+  table?: string;
+  column?: string;
+  dataType?: string;
+  constraint?: string;
+  /** The context; quotes row values. */
+  where?: string;
+}
+
+/** An error and its causes, outermost first. */
+function* causes(error: unknown): Generator<Error> {
+  for (let depth = 0; error instanceof Error && depth < 10; depth++, error = error.cause) {
+    yield error;
+    if (error instanceof AggregateError) yield* error.errors.filter((inner) => inner instanceof Error);
+  }
+}
+
+function serverError(error: unknown): ServerError | undefined {
+  for (const each of causes(error)) {
+    const { code, severity } = each as Partial<ServerError>;
+    if (typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code ?? '')) return each as ServerError;
+  }
+  return undefined;
+}
+
+/** The SQLSTATE that PostgreSQL answered with, also through wrapped errors; undefined when the server said nothing. */
+export function sqlState(error: unknown): string | undefined {
+  return serverError(error)?.code;
+}
+
+/** Node's code of a failed connection: ECONNREFUSED, CERT_HAS_EXPIRED and the like. */
+export function nodeCode(error: unknown): string | undefined {
+  for (const each of causes(error)) {
+    const { code } = each as NodeJS.ErrnoException;
+    if (typeof code === 'string' && /^[A-Z][A-Z0-9_]{3,}$/.test(code)) return code;
+  }
+  return undefined;
+}
+
+const lostStates = /^(08|57P0[1-5])/;
+const lostCodes = /^(ECONNRESET|EPIPE|ETIMEDOUT|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
+const lostMessages =
+  /^(Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|Connection ended)/;
+
+/**
+ * Whether the session is gone or could not be had, so that the same work may succeed in a new one: a dead socket, a
+ * terminated backend, a server that is down or starting.
+ */
+export function isConnectionLost(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return lostStates.test(state);
+  if (lostCodes.test(nodeCode(error) ?? '')) return true;
+  for (const { message } of causes(error)) if (lostMessages.test(message)) return true;
+  return false;
+}
+
+/** Names of the conditions whose messages quote row values: classes 22 (data) and 23 (integrity). */
+const conditions: Record<string, string> = {
+  '22000': 'data exception',
+  '22001': 'string too long for its type',
+  '22003': 'number out of range',
+  '22004': 'null value not allowed',
+  '22007': 'invalid date or time format',
+  '22008': 'date or time out of range',
+  '22009': 'invalid time zone displacement',
+  '2200M': 'invalid XML document',
+  '2200N': 'invalid XML content',
+  '22011': 'substring error',
+  '22012': 'division by zero',
+  '22015': 'interval field overflow',
+  '22018': 'invalid character value for cast',
+  '22019': 'invalid escape character',
+  '2201B': 'invalid regular expression',
+  '2201E': 'invalid argument for logarithm',
+  '2201F': 'invalid argument for power function',
+  '22021': 'character not in the encoding’s repertoire',
+  '22023': 'invalid parameter value',
+  '22026': 'string length mismatch',
+  '2202E': 'array subscript error',
+  '22030': 'duplicate JSON object key',
+  '22032': 'invalid JSON text',
+  '22P01': 'floating-point exception',
+  '22P02': 'invalid text representation',
+  '22P03': 'invalid binary representation',
+  '22P04': 'bad COPY file format',
+  '22P05': 'untranslatable character',
+  '23000': 'integrity constraint violation',
+  '23001': 'restrict violation',
+  '23502': 'not-null violation',
+  '23503': 'foreign key violation',
+  '23505': 'unique violation',
+  '23514': 'check violation',
+  '23P01': 'exclusion violation',
+};
+
+/** `: table public.chunks, column id, constraint chunks_pkey`, as far as the server named them. */
+function place(error: ServerError): string {
+  // Anchored and contiguous: what follows the line or the column is the row itself.
+  const copy = /^COPY ([^",\n]+), line (\d+)(?:, column ([^":,\n]+))?/.exec(error.where ?? '');
+  const named = error.table === undefined ? undefined : `${error.schema ?? ''}.${error.table}`;
+  const table = named ?? copy?.[1];
+  const column = error.column ?? copy?.[3];
+  const parts = [
+    table && `table ${table}`,
+    column && `column ${column}`,
+    copy && `line ${copy[2]} of the batch`,
+    error.dataType && `type ${error.dataType}`,
+    error.constraint && `constraint ${error.constraint}`,
+  ].filter(Boolean);
+  return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
+}
+
+/**
+ * One line about an error that may go to logs, the ledger and jobs: never a row value, never NUL. Data and integrity
+ * errors, and what functions raise, quote values in PostgreSQL's own message, so theirs is made from the
+ * condition's name and the table, column, type and constraint; `detail` and `hint` are never used.
+ */
+export function safeMessage(error: unknown): string {
+  if (error instanceof RowfleetError) return clean(error.message);
+  const server = serverError(error);
+  if (server === undefined) return clean(error instanceof Error ? error.message : String(error));
+  const raises = server.code.startsWith('P0') || / at RAISE$/m.test(server.where ?? '');
+  if (raises || /^(22|23|44)/.test(server.code)) {
+    const raised = raises ? 'error raised by a function' : undefined;
+    const condition = conditions[server.code] ?? raised ?? 'row refused';
+    return clean(`${condition} (SQLSTATE ${server.code})${place(server)}`);
+  }
+  return clean(`${server.message} (SQLSTATE ${server.code})`);
+}
+
+const clean = (text: string): string =>
+  text
+    .replaceAll('\0', '')
+    .replace(/\s*\n\s*/g, ' ')
+    .trim();
