@@ -7,6 +7,9 @@ export interface FlowFigures {
   estimatedRows: number;
   /** No further batches will be cut. */
   cutDone: boolean;
+  /** Blocks of the driving table in all, and those in batches that are done. Both 0 where it has no blocks. */
+  blocks: number;
+  blocksDone: number;
   batches: { waiting: number; running: number; done: number; failed: number; cancelled: number };
   /** Rows that the source yielded in batches that are done. */
   rowsOut: number;
@@ -28,13 +31,22 @@ export interface FlowFigures {
  * otherwise a rate over batches of several seconds would jump at each commit.
  */
 const flowsStatement = `
-with figures as (
+with flow as (
+  select f.name, f.target, f.ordinal, f.estimated_rows, f.cut_done, f.cut -> 'blocks' as leaves,
+    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks') as leaf (blocks)) as blocks,
+    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks')
+       with ordinality as leaf (blocks, place) where place <= (f.cut ->> 'leaf')::int)
+      + coalesce((f.cut ->> 'nextBlock')::bigint, 0) as blocks_cut
+  from rowfleet.flow f where f.run_id = $1
+), figures as (
   select t.flow,
     count(*) filter (where t.state = 'waiting') as waiting,
     count(*) filter (where t.state = 'running') as running,
     count(*) filter (where t.state = 'done') as done,
     count(*) filter (where t.state = 'failed') as failed,
     count(*) filter (where t.state = 'cancelled') as cancelled,
+    sum(coalesce((t.spec ->> 'toBlock')::bigint, (f.leaves ->> (t.spec ->> 'leaf')::int)::bigint)
+      - (t.spec ->> 'fromBlock')::bigint) filter (where t.state <> 'done') as blocks_open,
     sum(t.rows_out) filter (where t.state = 'done') as rows_out,
     sum(t.rows_in) filter (where t.state = 'done') as rows_in,
     sum(t.bytes) filter (where t.state = 'done') as bytes,
@@ -43,6 +55,7 @@ with figures as (
     max(t.ended_at) filter (where t.state = 'done') as last_end,
     min(t.ended_at - make_interval(secs => coalesce(t.seconds, 0))) filter (where t.state = 'done') as first_start
   from rowfleet.task t
+  join flow f on f.name = t.flow
   cross join lateral (
     select greatest(0, least(1, extract(epoch from t.ended_at - (statement_timestamp() - make_interval(secs => $2)))::float8
       / greatest(t.seconds, 0.001))) as share
@@ -57,20 +70,20 @@ with figures as (
   where a.run_id = $1 and a.ended_at is null and t.kind = 'batch' and t.state = 'running'
   group by t.flow
 )
-select f.name, f.target, f.estimated_rows, f.cut_done, g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
+select f.name, f.target, f.estimated_rows, f.cut_done, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
+  g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
   case when h.flow is null and coalesce(g.waiting, 0) = 0 and f.cut_done
     then extract(epoch from statement_timestamp() - g.last_end)::float8 end as ended_ago
-from rowfleet.flow f
+from flow f
 left join figures g on g.flow = f.name
 left join flight h on h.flow = f.name
-where f.run_id = $1
 order by f.ordinal`;
 
 /** The flows of a run in plan order, with what was copied in all and in the last `windowSeconds`. */
 export async function readFlowFigures(
   session: Session,
-  runId: number,
+  runId: string,
   windowSeconds: number,
 ): Promise<FlowFigures[]> {
   const { rows } = await session.query(flowsStatement, [runId, windowSeconds]);
@@ -79,6 +92,8 @@ export async function readFlowFigures(
     target: row.target,
     estimatedRows: Number(row.estimated_rows),
     cutDone: row.cut_done,
+    blocks: Number(row.blocks),
+    blocksDone: Math.max(0, Number(row.blocks_done)),
     batches: {
       waiting: Number(row.waiting ?? 0),
       running: Number(row.running ?? 0),

@@ -1,30 +1,14 @@
 import type { Session } from '../pg/session.ts';
-
-export type RunKind = 'migrate' | 'validate';
-export type RunState =
-  | 'running'
-  | 'stopped'
-  | 'cancelling'
-  | 'failed'
-  | 'cancelled'
-  | 'findings'
-  | 'verified';
-export type RunPhase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'constrain' | 'finish';
-
-/** What ended something, as the ledger keeps it: no row values, no secrets. */
-export interface RecordedError {
-  code: string;
-  message: string;
-  hint?: string;
-}
+import type { RecordedError } from './claim.ts';
+import type { Phase, RunKind, RunState } from './runs.ts';
 
 /** A run without its plan. Times are the ledger server's. */
 export interface RunSummary {
-  id: number;
+  id: string;
   name: string;
   kind: RunKind;
   state: RunState;
-  phase: RunPhase;
+  phase: Phase;
   planFile: string;
   /** What the run waits for and why; null where it waits for nothing. */
   waiting: string | null;
@@ -51,7 +35,7 @@ const runColumns = `
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
 function toRun(row: any): RunSummary {
   return {
-    id: Number(row.id),
+    id: row.id,
     name: row.name,
     kind: row.kind,
     state: row.state,
@@ -79,13 +63,13 @@ export async function listRuns(
 }
 
 /** One run; undefined where the ledger has none of that id. */
-export async function readRun(session: Session, runId: number): Promise<RunSummary | undefined> {
+export async function readRunSummary(session: Session, runId: string): Promise<RunSummary | undefined> {
   const { rows } = await session.query(`select ${runColumns} from rowfleet.run r where r.id = $1`, [runId]);
   return rows[0] === undefined ? undefined : toRun(rows[0]);
 }
 
 /** The last events of a run, oldest first; at most `limit` (defaults to 20). */
-export async function readEvents(session: Session, runId: number, limit = 20): Promise<RunEvent[]> {
+export async function readEvents(session: Session, runId: string, limit = 20): Promise<RunEvent[]> {
   const { rows } = await session.query<RunEvent>(
     `select at, actor, message from
        (select id, at, actor, message from rowfleet.event where run_id = $1 order by id desc limit $2) last

@@ -1,12 +1,13 @@
 import type { Session } from '../pg/session.ts';
-import type { RecordedError } from './read-run.ts';
+import type { RecordedError } from './claim.ts';
+import type { TaskKind } from './tasks.ts';
+import type { WorkerKind } from './workers.ts';
 
-export type TaskKind = 'batch' | 'build' | 'check';
 export type TaskState = 'waiting' | 'running' | 'done' | 'failed' | 'cancelled';
 
 /** A build or a check, or a batch that is in trouble. */
 export interface TaskProgress {
-  id: number;
+  id: string;
   kind: TaskKind;
   /** Display name of the table it is about. */
   relation: string;
@@ -24,7 +25,7 @@ export interface TaskProgress {
 
 /** One attempt that runs now. */
 export interface RunningAttempt {
-  taskId: number;
+  taskId: string;
   number: number;
   kind: TaskKind;
   label: string;
@@ -45,7 +46,7 @@ export interface RunningAttempt {
 /** A process of the fleet that has been seen lately. */
 export interface LiveWorker {
   id: string;
-  kind: 'scheduler' | 'loader' | 'validator';
+  kind: WorkerKind;
   host: string;
   pid: number;
   concurrency: number;
@@ -62,7 +63,7 @@ const label = `
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
 const toTask = (row: any): TaskProgress => ({
-  id: Number(row.id),
+  id: row.id,
   kind: row.kind,
   relation: row.relation,
   label: row.label,
@@ -80,7 +81,7 @@ const taskColumns = `t.id, t.kind, t.relation, ${label} as label, t.state, t.att
   t.seconds, t.evidence, t.error`;
 
 /** The builds and checks of a run, in the order in which they were made. */
-export async function readBuildsAndChecks(session: Session, runId: number): Promise<TaskProgress[]> {
+export async function readBuildsAndChecks(session: Session, runId: string): Promise<TaskProgress[]> {
   const { rows } = await session.query(
     `select ${taskColumns} from rowfleet.task t
      where t.run_id = $1 and t.kind in ('build', 'check') and t.state <> 'cancelled' order by t.id`,
@@ -92,7 +93,7 @@ export async function readBuildsAndChecks(session: Session, runId: number): Prom
 /** Batches that failed at least once and are not done, worst first; at most `limit` (defaults to 20). */
 export async function readTroubledBatches(
   session: Session,
-  runId: number,
+  runId: string,
   limit = 20,
 ): Promise<TaskProgress[]> {
   const { rows } = await session.query(
@@ -105,7 +106,7 @@ export async function readTroubledBatches(
 }
 
 /** The attempts of a run that have not ended, oldest first. */
-export async function readRunningAttempts(session: Session, runId: number): Promise<RunningAttempt[]> {
+export async function readRunningAttempts(session: Session, runId: string): Promise<RunningAttempt[]> {
   const { rows } = await session.query(
     `select a.task_id, a.number, t.kind, ${label} as label, t.relation, t.flow, a.worker, w.host, w.pid, a.started_at,
        extract(epoch from statement_timestamp() - a.started_at)::float8 as seconds,
@@ -118,7 +119,7 @@ export async function readRunningAttempts(session: Session, runId: number): Prom
     [runId],
   );
   return rows.map((row) => ({
-    taskId: Number(row.task_id),
+    taskId: row.task_id,
     number: row.number,
     kind: row.kind,
     label: row.label,

@@ -1,5 +1,9 @@
 -- The ledger: the only memory of rowfleet. Applied in one transaction, in the target database.
 
+-- Tells this ledger from every other: a shared Redis keeps their queues apart by it.
+create table rowfleet.identity (id uuid not null default gen_random_uuid());
+insert into rowfleet.identity default values;
+
 create table rowfleet.run (
   id bigint generated always as identity primary key,
   name text not null,
@@ -23,6 +27,7 @@ create table rowfleet.epoch (
   epoch int not null,
   snapshot text not null,             -- what pg_export_snapshot() returned
   next_xid text not null,             -- pg_snapshot_xmax of the snapshot: unchanged means nothing was written since
+  relations jsonb not null,           -- per relation that is read, what would show a rewrite or a write: see epochs.ts
   opened_at timestamptz not null default clock_timestamp(),
   closed_at timestamptz,
   primary key (run_id, epoch)

@@ -1,0 +1,114 @@
+import { barrier } from '../barrier.ts';
+import { RowfleetError } from '../errors.ts';
+import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
+import { type Epoch, readOpenEpoch } from '../ledger/epochs.ts';
+import type { BatchSpec } from '../ledger/tasks.ts';
+import { display, type RelationName } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { copyInStatement, copyOutStatement } from '../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { lockStatement } from './keeper.ts';
+import { relay } from './relay.ts';
+
+/** The source snapshot went away under the batch: it is to be tried again under the next one. */
+export class SnapshotGone extends Error {
+  constructor(reason: string) {
+    super(`the source snapshot is gone: ${reason}`);
+    this.name = 'SnapshotGone';
+  }
+}
+
+export interface CopyBatchInput {
+  plan: ResolvedPlan;
+  claim: ClaimedTask;
+  /** The session that holds the claim. */
+  target: Session;
+  source: Session;
+  signal: AbortSignal;
+  /** Hears of the bytes of each chunk as it passes. */
+  onBytes: (bytes: number) => void;
+}
+
+function flowOf(plan: ResolvedPlan, claim: ClaimedTask): ResolvedFlow {
+  const flow = plan.flows.find((candidate) => candidate.name === claim.flow);
+  if (flow === undefined) throw new RowfleetError('FLOW_UNKNOWN', `the plan has no flow "${claim.flow}"`);
+  return flow;
+}
+
+/**
+ * Locks what the batch reads and checks that nothing was rewritten since the snapshot: after a keeper's
+ * death, and only then, that could have happened.
+ */
+async function checkUnmoved(source: Session, flow: ResolvedFlow, epoch: Epoch): Promise<void> {
+  const files = flow.reads.filter((relation) => epoch.relations[display(relation)]?.filenode);
+  if (files.length === 0) return;
+  await source.query(lockStatement(files));
+  const { rows } = await source.query(
+    `select r.schema, r.name, pg_catalog.pg_relation_filenode(c.oid)::text as filenode
+       from pg_catalog.unnest($1::text[], $2::text[]) as r (schema, name)
+       join pg_catalog.pg_namespace n on n.nspname = r.schema
+       join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = r.name`,
+    [files.map((r) => r.schema), files.map((r) => r.name)],
+  );
+  for (const row of rows as (RelationName & { filenode: string })[]) {
+    if (row.filenode !== epoch.relations[display(row)]?.filenode) {
+      throw new SnapshotGone(`${display(row)} was rewritten`);
+    }
+  }
+}
+
+/** Runs `fn` under the run's shared snapshot. */
+async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => Promise<T>): Promise<T> {
+  let imported = false;
+  const options = { snapshot: epoch.snapshot, searchPath: input.plan.source.searchPath };
+  try {
+    return await inTransaction(
+      input.source,
+      'repeatable read, read only',
+      () => {
+        imported = true;
+        return fn();
+      },
+      options,
+    );
+  } catch (error) {
+    if (!imported && !input.signal.aborted) throw new SnapshotGone((error as Error).message);
+    throw error;
+  }
+}
+
+/** Copies one claimed batch. The rows and the ledger row commit together or not at all. */
+export async function copyBatch(input: CopyBatchInput): Promise<Tally> {
+  const { plan, claim, source, target, signal, onBytes } = input;
+  const flow = flowOf(plan, claim);
+  const spec = claim.spec as BatchSpec;
+  const range = { leaf: flow.leaves[spec.leaf]!, fromBlock: spec.fromBlock, toBlock: spec.toBlock };
+  const epoch = await readOpenEpoch(target, claim.runId);
+  if (epoch === undefined) throw new SnapshotGone('no keeper holds one yet');
+  const started = performance.now();
+  return inTransaction(target, 'read committed', async () => {
+    await lockClaim(target, claim);
+    const copied = await underSnapshot(input, epoch, async () => {
+      await checkUnmoved(source, flow, epoch);
+      await barrier('copy.extract');
+      return relay(
+        { session: source, statement: copyOutStatement(flow, range) },
+        { session: target, statement: copyInStatement(flow) },
+        { signal, onBytes },
+      );
+    });
+    if (copied.rowsIn !== copied.rowsOut) {
+      throw new RowfleetError(
+        'ROWS_DIFFER',
+        `${flow.name}: the source yielded ${copied.rowsOut} rows, ${display(flow.target)} took ${copied.rowsIn}`,
+        { hint: 'a rule, a trigger or a partition constraint of the target drops rows; see the runbook' },
+      );
+    }
+    await barrier('copy.record');
+    const tally = { ...copied, seconds: (performance.now() - started) / 1000, epoch: epoch.epoch };
+    await finishTask(target, claim, tally);
+    await barrier('copy.commit');
+    return tally;
+  });
+}

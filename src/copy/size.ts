@@ -1,0 +1,61 @@
+/** What a batch should cost at most; adaptive sizing aims at it. */
+export interface SizeAim {
+  /** Seconds a batch should take. */
+  seconds: number;
+  /** Bytes a batch may carry. */
+  bytes: number;
+}
+
+/** A batch that was copied: blocks read, bytes carried, seconds taken. */
+export interface MeasuredBatch {
+  blocks: number | null;
+  seconds: number;
+  bytes: number;
+}
+
+const fastGrowth = 4;
+const slowGrowth = 2;
+
+/**
+ * Blocks that the next batch of a flow should read, from what recent ones cost.
+ *
+ * Before any is measured: `startBlocks`. Then blocks/s × the aimed-at seconds, capped in bytes, growing at most
+ * fourfold while batches are far from the aim and twofold near it. Never so much that fewer than two batches
+ * a slot would be left, unless the batch would then take less than a tenth of the aim: the tail of a table
+ * should keep every loader busy.
+ */
+export function nextBatchBlocks(input: {
+  recent: MeasuredBatch[];
+  previousBlocks: number;
+  startBlocks: number;
+  remainingBlocks: number;
+  slots: number;
+  aim: SizeAim;
+}): number {
+  const measured = input.recent.filter((batch) => batch.blocks !== null && batch.blocks > 0);
+  const start = Math.max(1, input.previousBlocks || input.startBlocks);
+  if (measured.length === 0) return Math.min(start, Math.max(1, input.remainingBlocks));
+  const total = (pick: (batch: MeasuredBatch) => number) =>
+    measured.reduce((sum, batch) => sum + pick(batch), 0);
+  const blocks = total((batch) => batch.blocks ?? 0);
+  const seconds = Math.max(
+    total((batch) => batch.seconds),
+    0.001,
+  );
+  const bytes = total((batch) => batch.bytes);
+  const aimed = (blocks / seconds) * input.aim.seconds;
+  const capped = bytes === 0 ? aimed : Math.min(aimed, (blocks / bytes) * input.aim.bytes);
+  const largest = Math.max(...measured.map((batch) => batch.blocks ?? 0));
+  const growth = seconds / measured.length < input.aim.seconds / fastGrowth ? fastGrowth : slowGrowth;
+  const grown = Math.min(capped, largest * growth);
+  const share = Math.max(input.remainingBlocks / (2 * Math.max(1, input.slots)), aimed / 10);
+  return Math.max(1, Math.floor(Math.min(grown, share)));
+}
+
+/**
+ * What a batch may cost under a run's settings: two seconds (a killed one loses little, progress moves, and
+ * the fixed cost of a batch, some 20 ms, stays near one per cent), or a sixth of the timeout; 256 MB.
+ */
+export function sizeAim(batchTimeoutMs: number): SizeAim {
+  return { seconds: Math.min(2, batchTimeoutMs / 6000), bytes: 256 * 1024 * 1024 };
+}

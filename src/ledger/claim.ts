@@ -1,0 +1,216 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Session } from '../pg/session.ts';
+import type { Queryable } from './ledger.ts';
+
+/** How long an attempt may go without a sign of life before a successor ends it. Renewed every second. */
+export const leaseMs = 6_000;
+
+/** A task that this worker holds, and everything it needs to begin. */
+export interface ClaimedTask {
+  kind: 'claimed';
+  taskId: string;
+  runId: string;
+  number: number;
+  flow: string | null;
+  relation: string;
+  spec: unknown;
+  planHash: string;
+}
+
+export type Claim =
+  | ClaimedTask
+  /** Done, failed for good or cancelled: nothing to do. */
+  | { kind: 'settled' }
+  /** The run does not want it now (stopped, cancelling, ended). */
+  | { kind: 'held' }
+  /** Someone else is at it, or its back-off has not run out. Try again in `waitMs`. */
+  | { kind: 'busy'; waitMs: number };
+
+interface TaskRow {
+  id: string;
+  run_id: string;
+  state: string;
+  attempt: number;
+  run_state: string;
+  early_ms: number;
+  lease_ms: number | null;
+  backend_pid: number | null;
+  backend_start: string | null;
+}
+
+async function readTask(session: Session, taskId: string): Promise<TaskRow | undefined> {
+  const { rows } = await session.query(
+    `select t.id, t.run_id, t.state, t.attempt, r.state as run_state,
+            coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0)::float8 as early_ms,
+            (extract(epoch from a.lease_until - clock_timestamp()) * 1000)::float8 as lease_ms,
+            a.backend_pid, a.backend_start::text
+       from rowfleet.task t
+       join rowfleet.run r on r.id = t.run_id
+       left join rowfleet.attempt a on a.task_id = t.id and a.number = t.attempt and a.ended_at is null
+      where t.id = $1`,
+    [taskId],
+  );
+  return rows[0];
+}
+
+/** Terminates the backend of an attempt whose lease has run out, and waits until it is gone. */
+async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
+  const mine = [task.backend_pid, task.backend_start];
+  const alive = `from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz and pid <> pg_backend_pid()`;
+  await session.query(`select pg_terminate_backend(pid) ${alive}`, mine);
+  for (;;) {
+    const { rowCount } = await session.query(`select 1 ${alive}`, mine);
+    if (rowCount === 0) break;
+    await sleep(50);
+  }
+  await session.query(
+    `update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'lost'
+      where task_id = $1 and number = $2 and ended_at is null`,
+    [task.id, task.attempt],
+  );
+}
+
+/**
+ * Claims a task in a transaction of its own, committed before the work starts, for the backend of `session`:
+ * the session that the work will then run on, so that a successor can end exactly that backend.
+ */
+export async function claimTask(session: Session, worker: string, taskId: string): Promise<Claim> {
+  const task = await readTask(session, taskId);
+  if (task === undefined || !['waiting', 'running'].includes(task.state)) return { kind: 'settled' };
+  if (task.run_state !== 'running') return { kind: 'held' };
+  if (task.state === 'waiting' && task.early_ms > 0) return { kind: 'busy', waitMs: task.early_ms };
+  if (task.lease_ms !== null) {
+    if (task.lease_ms > 0) return { kind: 'busy', waitMs: task.lease_ms };
+    await endPredecessor(session, task);
+  }
+  const { rows } = await session.query(
+    `with claimed as (
+       update rowfleet.task t set state = 'running', attempt = attempt + 1
+        where id = $1 and attempt = $2 and state in ('waiting', 'running')
+       returning t.*
+     ), tried as (
+       insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until)
+       select c.id, c.attempt, c.run_id, $3, pg_backend_pid(), s.backend_start,
+              clock_timestamp() + $4 * interval '1 millisecond'
+         from claimed c, pg_stat_activity s where s.pid = pg_backend_pid()
+       returning number
+     )
+     select c.*, r.plan_hash from claimed c join rowfleet.run r on r.id = c.run_id cross join tried`,
+    [taskId, task.attempt, worker, leaseMs],
+  );
+  const claimed = rows[0];
+  if (claimed === undefined) return { kind: 'busy', waitMs: 500 };
+  return {
+    kind: 'claimed',
+    taskId,
+    runId: claimed.run_id,
+    number: claimed.attempt,
+    flow: claimed.flow,
+    relation: claimed.relation,
+    spec: claimed.spec,
+    planHash: claimed.plan_hash,
+  };
+}
+
+/** An attempt found that it is not the task's attempt any more: its work is rolled back, nothing else happens. */
+export class StaleAttempt extends Error {
+  constructor(taskId: string) {
+    super(`task ${taskId} was taken over by another attempt`);
+    this.name = 'StaleAttempt';
+  }
+}
+
+/** The fence: locks the task for this transaction; a stale attempt loses here. */
+export async function lockClaim(session: Session, claim: ClaimedTask): Promise<void> {
+  const { rowCount } = await session.query(
+    `select 1 from rowfleet.task where id = $1 and attempt = $2 and state = 'running' for update nowait`,
+    [claim.taskId, claim.number],
+  );
+  if (rowCount !== 1) throw new StaleAttempt(claim.taskId);
+}
+
+/** What an attempt did, for the ledger row that commits with the rows. */
+export interface Tally {
+  rowsOut?: number;
+  rowsIn?: number;
+  bytes?: number;
+  seconds: number;
+  epoch?: number;
+  evidence?: Record<string, number>;
+}
+
+/** Finishes the task in the work's own transaction; no row updated throws and rolls everything back. */
+export async function finishTask(session: Session, claim: ClaimedTask, tally: Tally): Promise<void> {
+  const { rowCount } = await session.query(
+    `with finished as (
+       update rowfleet.task
+          set state = 'done', ended_at = clock_timestamp(), error = null, not_before = null,
+              rows_out = $3, rows_in = $4, bytes = $5, seconds = $6, epoch = $7, evidence = $8
+        where id = $1 and attempt = $2 and state = 'running' returning id
+     )
+     update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'done', bytes = coalesce($5, 0)
+      where task_id = (select id from finished) and number = $2`,
+    [
+      claim.taskId,
+      claim.number,
+      tally.rowsOut ?? null,
+      tally.rowsIn ?? null,
+      tally.bytes ?? null,
+      tally.seconds,
+      tally.epoch ?? null,
+      tally.evidence === undefined ? null : JSON.stringify(tally.evidence),
+    ],
+  );
+  if (rowCount !== 1) throw new StaleAttempt(claim.taskId);
+}
+
+/** What the ledger keeps of an error: no row values. */
+export interface RecordedError {
+  code: string;
+  message: string;
+  hint?: string;
+}
+
+/**
+ * Records a failed attempt: the task waits `retryMs` for its next one, or is failed for good when `retryMs`
+ * is null. A stale attempt changes nothing.
+ */
+export async function failTask(
+  on: Queryable,
+  claim: ClaimedTask,
+  error: RecordedError,
+  retryMs: number | null,
+): Promise<void> {
+  await on.query(
+    `with failed as (
+       update rowfleet.task
+          set failures = failures + 1, error = $3,
+              state = case when $4::float8 is null then 'failed' else 'waiting' end,
+              ended_at = case when $4::float8 is null then clock_timestamp() end,
+              not_before = clock_timestamp() + $4::float8 * interval '1 millisecond'
+        where id = $1 and attempt = $2 and state = 'running' returning id
+     )
+     update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'failed', error = $3
+      where task_id = (select id from failed) and number = $2`,
+    [claim.taskId, claim.number, JSON.stringify(error), retryMs],
+  );
+}
+
+/** Gives a task back untried, to be taken again after `waitMs`. */
+export async function handBackTask(on: Queryable, claim: ClaimedTask, waitMs = 0): Promise<void> {
+  await on.query(
+    `with handed as (
+       update rowfleet.task set state = 'waiting', not_before = clock_timestamp() + $3 * interval '1 millisecond'
+        where id = $1 and attempt = $2 and state = 'running' returning id
+     )
+     update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'handed back'
+      where task_id = (select id from handed) and number = $2`,
+    [claim.taskId, claim.number, waitMs],
+  );
+}
+
+/** How often a task has failed so far; the retry policy asks. */
+export async function countFailures(on: Queryable, claim: ClaimedTask): Promise<number> {
+  const { rows } = await on.query('select failures from rowfleet.task where id = $1', [claim.taskId]);
+  return rows[0]?.failures ?? 0;
+}

@@ -1,0 +1,66 @@
+import type { Queryable } from './ledger.ts';
+
+/** What would show that a relation was rewritten or written to. */
+export interface RelationMark {
+  /** The relation's file; empty for what has none (views, foreign tables, partitioned parents). */
+  filenode: string;
+  /** Rows inserted, updated and deleted since the server's statistics began. */
+  writes: string;
+}
+
+/** One source snapshot. */
+export interface Epoch {
+  epoch: number;
+  snapshot: string;
+  nextXid: string;
+  /** By display name: every relation that the plan reads. */
+  relations: Record<string, RelationMark>;
+}
+
+const columns = 'epoch, snapshot, next_xid as "nextXid", relations';
+
+/** The epoch whose keeper is believed alive; undefined between two keepers. */
+export async function readOpenEpoch(on: Queryable, runId: string): Promise<Epoch | undefined> {
+  const { rows } = await on.query(
+    `select ${columns} from rowfleet.epoch where run_id = $1 and closed_at is null order by epoch desc limit 1`,
+    [runId],
+  );
+  return rows[0];
+}
+
+/** Every epoch of a run, the first one first. */
+export async function readEpochs(on: Queryable, runId: string): Promise<Epoch[]> {
+  const { rows } = await on.query(`select ${columns} from rowfleet.epoch where run_id = $1 order by epoch`, [
+    runId,
+  ]);
+  return rows;
+}
+
+/** Opens the next epoch of a run. */
+export async function insertEpoch(on: Queryable, runId: string, epoch: Epoch): Promise<void> {
+  await on.query(
+    'insert into rowfleet.epoch (run_id, epoch, snapshot, next_xid, relations) values ($1, $2, $3, $4, $5)',
+    [runId, epoch.epoch, epoch.snapshot, epoch.nextXid, JSON.stringify(epoch.relations)],
+  );
+}
+
+/** Closes the open epochs of a run: their keeper is gone. */
+export async function closeEpochs(on: Queryable, runId: string): Promise<void> {
+  await on.query(
+    'update rowfleet.epoch set closed_at = clock_timestamp() where run_id = $1 and closed_at is null',
+    [runId],
+  );
+}
+
+/** For each flow with done batches, the epochs they were copied under. */
+export async function readCopiedEpochs(
+  on: Queryable,
+  runId: string,
+): Promise<{ flow: string; epoch: number }[]> {
+  const { rows } = await on.query(
+    `select distinct flow, epoch from rowfleet.task
+      where run_id = $1 and kind = 'batch' and state = 'done' and epoch is not null`,
+    [runId],
+  );
+  return rows;
+}

@@ -1,0 +1,125 @@
+import { RowfleetError } from '../errors.ts';
+import type { ResolvedPlan } from '../plan/types.ts';
+import type { RecordedError } from './claim.ts';
+import type { Queryable } from './ledger.ts';
+
+export type RunState =
+  | 'running'
+  | 'stopped'
+  | 'cancelling'
+  | 'failed'
+  | 'cancelled'
+  | 'findings'
+  | 'verified';
+export type Phase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'constrain' | 'finish';
+export type RunKind = 'migrate' | 'validate';
+
+/** States of a run that can go on. */
+export const unfinishedStates: readonly RunState[] = [
+  'running',
+  'stopped',
+  'failed',
+  'findings',
+  'cancelling',
+];
+
+export interface Run {
+  id: string;
+  name: string;
+  kind: RunKind;
+  plan: ResolvedPlan;
+  planHash: string;
+  planFile: string;
+  state: RunState;
+  phase: Phase;
+  waiting: string | null;
+  error: RecordedError | null;
+}
+
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error`;
+
+/** Reads one run. Throws RUN_UNKNOWN. */
+export async function readRun(on: Queryable, id: string): Promise<Run> {
+  const { rows } = await on.query(`select ${columns} from rowfleet.run where id = $1`, [id]);
+  if (rows[0] === undefined) {
+    throw new RowfleetError('RUN_UNKNOWN', `there is no run ${id} in this target's ledger`, {
+      kind: 'usage',
+      hint: 'see `rowfleet status` for the runs that are there',
+    });
+  }
+  return rows[0];
+}
+
+/** The runs that a scheduler has to drive. */
+export async function readActiveRuns(on: Queryable): Promise<Run[]> {
+  const { rows } = await on.query(
+    `select ${columns} from rowfleet.run where state in ('running', 'cancelling') order by id`,
+  );
+  return rows;
+}
+
+/** The latest run of a plan, whatever its state. */
+export async function readLatestRun(on: Queryable, name: string): Promise<Run | undefined> {
+  const { rows } = await on.query(
+    `select ${columns} from rowfleet.run where name = $1 and kind = 'migrate' order by id desc limit 1`,
+    [name],
+  );
+  return rows[0];
+}
+
+/** Writes a new run, to be picked up by a scheduler; returns its id. */
+export async function insertRun(
+  on: Queryable,
+  run: { kind: RunKind; plan: ResolvedPlan; planHash: string; planFile: string; phase: Phase },
+): Promise<string> {
+  const { rows } = await on.query(
+    `insert into rowfleet.run (name, kind, plan, plan_hash, plan_file, phase) values ($1, $2, $3, $4, $5, $6) returning id`,
+    [run.plan.name, run.kind, JSON.stringify(run.plan), run.planHash, run.planFile, run.phase],
+  );
+  return rows[0].id;
+}
+
+/** Moves a run to its next phase. */
+export async function setPhase(on: Queryable, id: string, phase: Phase): Promise<void> {
+  await on.query(`update rowfleet.run set phase = $2, waiting = null where id = $1`, [id, phase]);
+}
+
+/** Says what a run waits for, with the number behind it; null when it goes on. */
+export async function setWaiting(on: Queryable, id: string, waiting: string | null): Promise<void> {
+  await on.query('update rowfleet.run set waiting = $2 where id = $1 and waiting is distinct from $2', [
+    id,
+    waiting,
+  ]);
+}
+
+/** Changes a run's state if it is one of `from`; tells whether it did. A state that ends it stamps `ended_at`. */
+export async function setRunState(
+  on: Queryable,
+  id: string,
+  from: readonly RunState[],
+  to: RunState,
+  error: RecordedError | null = null,
+): Promise<boolean> {
+  const { rowCount } = await on.query(
+    `update rowfleet.run
+        set state = $3, error = $4, waiting = null,
+            ended_at = case when $3 in ('running', 'stopped', 'cancelling') then null else clock_timestamp() end
+      where id = $1 and state = any($2)`,
+    [id, from, to, error === null ? null : JSON.stringify(error)],
+  );
+  return rowCount === 1;
+}
+
+/** Records what was done to a run, in words, and by whom. */
+export async function recordEvent(
+  on: Queryable,
+  runId: string | null,
+  actor: string,
+  message: string,
+): Promise<void> {
+  await on.query('insert into rowfleet.event (run_id, actor, message) values ($1, $2, $3)', [
+    runId,
+    actor,
+    message,
+  ]);
+}

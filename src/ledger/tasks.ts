@@ -1,0 +1,136 @@
+import type { RecordedError } from './claim.ts';
+import type { CutState } from './flows.ts';
+import type { Queryable } from './ledger.ts';
+
+export type TaskKind = 'batch' | 'build' | 'check';
+
+/** What a batch copies: blocks of one leaf of its flow's driving table. */
+export interface BatchSpec {
+  /** Index into the flow's leaves. */
+  leaf: number;
+  fromBlock: number;
+  toBlock: number | null;
+}
+
+/** Writes the next batch of a flow together with where cutting then stands. The caller's transaction holds both. */
+export async function insertBatch(
+  on: Queryable,
+  runId: string,
+  flow: { name: string; target: string },
+  spec: BatchSpec,
+  cut: CutState,
+  cutDone: boolean,
+): Promise<void> {
+  await on.query(
+    `with cut as (
+       update rowfleet.flow set cut = $5, cut_done = $6 where run_id = $1 and name = $2 returning 1
+     )
+     insert into rowfleet.task (run_id, kind, flow, relation, spec) select $1, 'batch', $2, $3, $4 from cut`,
+    [runId, flow.name, flow.target, JSON.stringify(spec), JSON.stringify(cut), cutDone],
+  );
+}
+
+/** Writes a build or a check. */
+export async function insertTask(
+  on: Queryable,
+  runId: string,
+  kind: 'build' | 'check',
+  relation: string,
+  spec: unknown,
+): Promise<void> {
+  await on.query('insert into rowfleet.task (run_id, kind, relation, spec) values ($1, $2, $3, $4)', [
+    runId,
+    kind,
+    relation,
+    JSON.stringify(spec),
+  ]);
+}
+
+export interface OpenTask {
+  id: string;
+  kind: TaskKind;
+  flow: string | null;
+  attempt: number;
+  /** The attempt's lease has run out. */
+  lapsed: boolean;
+  state: 'waiting' | 'running';
+  /** Milliseconds until it may be tried; 0 for now. */
+  earlyMs: number;
+}
+
+/** The tasks of a run that wait or run. */
+export async function readOpenTasks(on: Queryable, runId: string): Promise<OpenTask[]> {
+  const { rows } = await on.query(
+    `select t.id, t.kind, t.flow, t.attempt, t.state,
+            coalesce(a.lease_until < clock_timestamp(), false) as lapsed,
+            greatest(0, coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0))::float8 as "earlyMs"
+       from rowfleet.task t
+       left join rowfleet.attempt a on a.task_id = t.id and a.number = t.attempt and a.ended_at is null
+      where t.run_id = $1 and t.state in ('waiting', 'running') order by t.id`,
+    [runId],
+  );
+  return rows;
+}
+
+export interface FailedTask {
+  id: string;
+  kind: TaskKind;
+  flow: string | null;
+  relation: string;
+  spec: unknown;
+  error: RecordedError;
+}
+
+/** The tasks of a run that failed for good. */
+export async function readFailedTasks(on: Queryable, runId: string): Promise<FailedTask[]> {
+  const { rows } = await on.query(
+    `select id, kind, flow, relation, spec, error from rowfleet.task where run_id = $1 and state = 'failed' order by id`,
+    [runId],
+  );
+  return rows;
+}
+
+/** Gives every task that failed for good a new set of tries. */
+export async function reopenFailedTasks(on: Queryable, runId: string): Promise<void> {
+  await on.query(
+    `update rowfleet.task set state = 'waiting', failures = 0, not_before = null, ended_at = null
+      where run_id = $1 and state = 'failed'`,
+    [runId],
+  );
+}
+
+/** Drops tasks that will not be needed: those of a kind that have not been done. */
+export async function deleteTasks(on: Queryable, runId: string, kind: TaskKind): Promise<void> {
+  await on.query('delete from rowfleet.task where run_id = $1 and kind = $2', [runId, kind]);
+}
+
+export interface RecentBatch {
+  blocks: number | null;
+  seconds: number;
+  bytes: number;
+}
+
+/** The latest done batches of a flow: what sizing learns from. */
+export async function readRecentBatches(
+  on: Queryable,
+  runId: string,
+  flow: string,
+  limit = 8,
+): Promise<RecentBatch[]> {
+  const { rows } = await on.query(
+    `select ((spec->>'toBlock')::bigint - (spec->>'fromBlock')::bigint)::float8 as blocks, seconds, bytes::float8
+       from rowfleet.task where run_id = $1 and kind = 'batch' and flow = $2 and state = 'done'
+      order by ended_at desc limit $3`,
+    [runId, flow, limit],
+  );
+  return rows;
+}
+
+/** Whether every batch of these flows is done (cutting aside). */
+export async function areBatchesDone(on: Queryable, runId: string, flows: string[]): Promise<boolean> {
+  const { rowCount } = await on.query(
+    `select 1 from rowfleet.task where run_id = $1 and kind = 'batch' and flow = any($2) and state <> 'done' limit 1`,
+    [runId, flows],
+  );
+  return rowCount === 0;
+}

@@ -1,0 +1,60 @@
+import { hostname } from 'node:os';
+import { leaseMs } from './claim.ts';
+import type { Queryable } from './ledger.ts';
+
+export type WorkerKind = 'scheduler' | 'loader' | 'validator';
+
+/** Writes a process of the fleet into the ledger; returns its id. */
+export async function insertWorker(on: Queryable, kind: WorkerKind, concurrency: number): Promise<string> {
+  const id = `${kind}-${hostname()}-${process.pid}-${Date.now().toString(36)}`;
+  await on.query(
+    'insert into rowfleet.worker (id, kind, host, pid, concurrency) values ($1, $2, $3, $4, $5)',
+    [id, kind, hostname(), process.pid, concurrency],
+  );
+  return id;
+}
+
+/** An attempt as its worker renews it. */
+export interface LiveAttempt {
+  taskId: string;
+  number: number;
+  bytes: number;
+}
+
+/**
+ * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because
+ * another attempt took over or the run does not want them any more.
+ */
+export async function renewLeases(on: Queryable, worker: string, attempts: LiveAttempt[]): Promise<string[]> {
+  await on.query('update rowfleet.worker set seen_at = clock_timestamp() where id = $1', [worker]);
+  if (attempts.length === 0) return [];
+  const { rows } = await on.query(
+    `with mine as (
+       select * from unnest($1::bigint[], $2::int[], $3::bigint[]) as m (task_id, number, bytes)
+     ), renewed as (
+       update rowfleet.attempt a
+          set lease_until = clock_timestamp() + $4 * interval '1 millisecond', bytes = m.bytes
+         from mine m, rowfleet.run r
+        where a.task_id = m.task_id and a.number = m.number and a.ended_at is null
+          and r.id = a.run_id and r.state = 'running'
+       returning a.task_id
+     )
+     select task_id::text as id from mine except select task_id::text from renewed`,
+    [attempts.map((a) => a.taskId), attempts.map((a) => a.number), attempts.map((a) => a.bytes), leaseMs],
+  );
+  return rows.map((row: { id: string }) => row.id);
+}
+
+/** Says that a worker has left. */
+export async function endWorker(on: Queryable, worker: string): Promise<void> {
+  await on.query('update rowfleet.worker set stopped_at = clock_timestamp() where id = $1', [worker]);
+}
+
+/** Batches that the live loaders can copy at the same time. */
+export async function countSlots(on: Queryable): Promise<number> {
+  const { rows } = await on.query(
+    `select coalesce(sum(concurrency), 0)::int as slots from rowfleet.worker
+      where kind = 'loader' and stopped_at is null and seen_at > clock_timestamp() - interval '10 seconds'`,
+  );
+  return rows[0].slots;
+}

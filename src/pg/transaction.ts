@@ -1,0 +1,54 @@
+import { ident, literal } from './quote.ts';
+import { pins, type Session } from './session.ts';
+
+/** How a transaction begins. `repeatable read, read only` is what every source transaction uses. */
+export type TransactionMode = 'read committed' | 'repeatable read, read only' | 'read committed, read only';
+
+export interface TransactionOptions {
+  /** An exported snapshot to read under; needs `repeatable read, read only`. */
+  snapshot?: string;
+  /** What plan text is written against. Defaults to the empty path. */
+  searchPath?: string[];
+}
+
+const pinned = Object.entries(pins)
+  .filter(([name]) => name !== 'search_path')
+  .map(([name, value]) => `set local ${name} = ${literal(value)}`)
+  .join('; ');
+
+/** The search_path as SQL; the empty path is `''`. */
+const pathOf = (schemas: string[]): string => (schemas.length === 0 ? "''" : schemas.map(ident).join(', '));
+
+// One round trip, and only utility statements: a query would fix the snapshot before it can be set.
+function beginStatement(mode: TransactionMode, options: TransactionOptions): string {
+  const snapshot =
+    options.snapshot === undefined ? '' : `set transaction snapshot ${literal(options.snapshot)}; `;
+  return `begin isolation level ${mode}; ${snapshot}${pinned}; set local search_path = ${pathOf(options.searchPath ?? [])}`;
+}
+
+/**
+ * Runs `fn` in one transaction with every setting pinned anew (plan text may have changed one): commits what
+ * it returns, rolls back what it throws.
+ */
+export async function inTransaction<T>(
+  session: Session,
+  mode: TransactionMode,
+  fn: () => Promise<T>,
+  options: TransactionOptions = {},
+): Promise<T> {
+  let result: T;
+  try {
+    await session.query(beginStatement(mode, options));
+    result = await fn();
+  } catch (error) {
+    await session.query('rollback').catch(() => {});
+    throw error;
+  }
+  await session.query('commit');
+  return result;
+}
+
+/** Pins the search_path for the rest of the transaction. */
+export async function setSearchPath(session: Session, path: string[]): Promise<void> {
+  await session.query(`set local search_path = ${pathOf(path)}`);
+}
