@@ -1,5 +1,5 @@
 import type { FlowFigures } from '../ledger/read-flows.ts';
-import type { RunState } from '../ledger/read-run.ts';
+import type { RunState } from '../ledger/runs.ts';
 import type { FlowProgress, FlowState } from './types.ts';
 
 /** Seconds over which a rate is taken. */
@@ -16,14 +16,21 @@ function flowState(figures: FlowFigures, runState: RunState): FlowState {
 
 /**
  * Rows expected in all. The catalog's estimate counts driving rows, which a `where` or a join turns into fewer or
- * more; so once every range is cut, the batches that are done tell what the open ones will hold.
+ * more; so as soon as batches are done, their rows tell what the rest of the blocks will yield.
  */
 function expectedRows(figures: FlowFigures, state: FlowState): number {
-  const { batches, rowsIn } = figures;
+  const { rowsIn, blocks, blocksDone } = figures;
   if (state === 'done') return rowsIn;
-  const open = batches.waiting + batches.running + batches.failed;
-  if (figures.cutDone && batches.done > 0) return Math.round(rowsIn + (rowsIn / batches.done) * open);
+  if (blocksDone > 0) return Math.round((rowsIn / blocksDone) * Math.max(blocks, blocksDone));
   return Math.max(figures.estimatedRows, rowsIn);
+}
+
+/** How much of the flow is copied, by blocks where it has them: rows may be spread unevenly over them. */
+function fractionOf(figures: FlowFigures, state: FlowState, rowsInFlight: number, expected: number): number {
+  if (state === 'done') return 1;
+  if (expected === 0) return 0;
+  const committed = figures.blocks > 0 ? figures.blocksDone / figures.blocks : figures.rowsIn / expected;
+  return Math.min(0.99, committed + rowsInFlight / expected);
 }
 
 /** Turns what the ledger counted into what people are shown. */
@@ -51,6 +58,6 @@ export function flowProgress(figures: FlowFigures, runState: RunState): FlowProg
     rowsPerSecond: done ? rowsIn / copySeconds : recentRows / window,
     bytesPerSecond: done ? bytes / copySeconds : recentBytes / window,
     batches: { waiting, running, done: figures.batches.done, failed },
-    fraction: done ? 1 : Math.min(0.99, estimatedRows > 0 ? (rowsIn + rowsInFlight) / estimatedRows : 0),
+    fraction: fractionOf(figures, state, rowsInFlight, estimatedRows),
   };
 }

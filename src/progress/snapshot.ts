@@ -1,7 +1,7 @@
 import { RowfleetError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { readFlowFigures } from '../ledger/read-flows.ts';
-import { readEvents, readRun } from '../ledger/read-run.ts';
+import { readEvents, readRunSummary } from '../ledger/read-run.ts';
 import {
   readBuildsAndChecks,
   readLiveWorkers,
@@ -14,9 +14,9 @@ import { flowProgress, rateWindowSeconds } from './flow.ts';
 import { overallProgress } from './overall.ts';
 import type { ProgressSnapshot } from './types.ts';
 
-async function readInside(session: Session, runId: number): Promise<ProgressSnapshot> {
+async function readInside(session: Session, runId: string): Promise<ProgressSnapshot> {
   const clock = await session.query<{ at: Date }>('select statement_timestamp() as at');
-  const run = await readRun(session, runId);
+  const run = await readRunSummary(session, runId);
   if (run === undefined) {
     throw new RowfleetError('RUN_UNKNOWN', `the ledger has no run ${runId}`, {
       kind: 'usage',
@@ -46,7 +46,7 @@ async function readInside(session: Session, runId: number): Promise<ProgressSnap
  * Reads one moment of a run. Everything in it comes from one snapshot of the ledger, so its parts agree.
  * Throws RUN_UNKNOWN where the ledger has no such run.
  */
-export async function readProgress(ledger: Ledger, runId: number): Promise<ProgressSnapshot> {
+export async function readProgress(ledger: Ledger, runId: string): Promise<ProgressSnapshot> {
   return withSession(ledger.pool, (session) =>
     inTransaction(session, 'repeatable read, read only', () => readInside(session, runId)),
   );

@@ -1,0 +1,147 @@
+import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
+import type { RunSummary } from '../../../src/ledger/read-run.ts';
+import type { RunningAttempt, TaskProgress } from '../../../src/ledger/read-tasks.ts';
+import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { type Palette, palette } from './color.ts';
+import { renderFindings } from './findings.ts';
+import { left, printable, right, widthOf } from './text.ts';
+import { bytes, count, duration, percent, plural, timeOfDay } from './units.ts';
+
+/** Cells as lines with aligned columns; the columns in `numeric` stand on the right. */
+function table(rows: string[][], numeric: number[]): string[] {
+  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => widthOf(row[i] ?? ''))));
+  return rows.map((row) =>
+    row
+      .map((cell, i) => (numeric.includes(i) ? right(cell, widths[i]!) : left(cell, widths[i]!)))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** The runs of a target as a table, newest first. */
+export function renderRuns(runs: RunSummary[], color: boolean): string[] {
+  if (runs.length === 0) return ['no runs yet: rowfleet migrate -c plan.yaml starts one'];
+  const paint = palette(color);
+  const [head, ...lines] = table(
+    [
+      ['run', 'plan', 'kind', 'state', 'phase', 'findings', 'started', 'took'],
+      ...runs.map((run) => [
+        run.id,
+        printable(run.name),
+        run.kind,
+        run.state,
+        run.phase,
+        count(run.findings),
+        run.createdAt.toISOString().slice(0, 19).replace('T', ' '),
+        duration(run.elapsedSeconds),
+      ]),
+    ],
+    [0, 5, 7],
+  );
+  return [paint.dim(head!), ...lines];
+}
+
+function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
+  const { run, overall } = snapshot;
+  const eta =
+    'seconds' in overall.eta ? duration(overall.eta.seconds) : `not known yet: ${overall.eta.reason}`;
+  const lines = [
+    `${paint.strong(`run ${run.id}`)}  ${printable(run.name)}  ${run.kind}  ${run.state}`,
+    `  phase    ${run.phase}, ${percent(overall.fraction)} of the whole`,
+    `  took     ${duration(run.elapsedSeconds)}${run.endedAt === null ? ` so far · ETA ${printable(eta)}` : ''}`,
+    `  rows     ${count(overall.rows)} of about ${count(overall.estimatedRows)}, ${bytes(overall.bytes)} · ` +
+      `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
+    `  plan     ${printable(run.planFile)}`,
+  ];
+  if (run.waiting !== null) lines.push(paint.warn(`  waiting  ${printable(run.waiting)}`));
+  if (run.error !== null) {
+    lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} [${run.error.code}]`);
+    if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);
+  }
+  return lines;
+}
+
+function flowLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
+  if (snapshot.flows.length === 0) return [];
+  const [head, ...lines] = table(
+    [
+      ['  flow', 'target', 'state', 'rows', 'of about', 'rows/s', 'batches', ''],
+      ...snapshot.flows.map((flow) => [
+        `  ${printable(flow.name)}`,
+        printable(flow.target),
+        flow.state,
+        count(flow.rows + flow.rowsInFlight),
+        count(flow.estimatedRows),
+        count(flow.rowsPerSecond),
+        `${count(flow.batches.done)} done, ${count(flow.batches.running)} running, ${count(flow.batches.waiting)} waiting`,
+        flow.batches.failed > 0 ? paint.bad(`${count(flow.batches.failed)} failed`) : '',
+      ]),
+    ],
+    [3, 4, 5],
+  );
+  return ['', paint.dim(head!), ...lines];
+}
+
+function taskLine(task: TaskProgress, paint: Palette): string {
+  const mark = task.state === 'done' ? paint.good('✓') : task.state === 'failed' ? paint.bad('✗') : '·';
+  const took = task.seconds === null ? '' : ` in ${task.seconds.toFixed(1)} s`;
+  const again = task.notBefore === null ? '' : `, retrying at ${timeOfDay(task.notBefore)}`;
+  const reason = task.error === null || task.state === 'done' ? '' : `: ${printable(task.error.message)}`;
+  const numbers = Object.entries(task.evidence ?? {}).map(([name, n]) => `${name} ${count(n)}`);
+  const evidence = numbers.length === 0 ? '' : paint.dim(`  ${numbers.join(', ')}`);
+  return `  ${mark} ${printable(task.label)}  ${printable(task.relation)}  ${task.state}${took}${again}${reason}${evidence}`;
+}
+
+function attemptLine(attempt: RunningAttempt): string {
+  const where =
+    attempt.host === null ? attempt.worker : `${attempt.host} pid ${attempt.pid} (${attempt.worker})`;
+  const lease = attempt.leaseLost ? ', lease run out' : '';
+  const retry = attempt.number > 1 ? `, attempt ${attempt.number}` : '';
+  return `  ${printable(attempt.label)}  ${printable(attempt.relation)}  for ${duration(attempt.seconds)}, ${bytes(attempt.bytes)}${retry}${lease}  on ${printable(where)}`;
+}
+
+function section(title: string, lines: string[], paint: Palette): string[] {
+  return lines.length === 0 ? [] : ['', paint.strong(title), ...lines];
+}
+
+/** Everything about one run: phase, ETA, flows, what runs where, builds, checks, findings and the last events. */
+export function renderStatus(
+  snapshot: ProgressSnapshot,
+  findings: RecordedFinding[],
+  color: boolean,
+): string[] {
+  const paint = palette(color);
+  const { workers } = snapshot;
+  const events = snapshot.events.map(
+    (event) => `  ${timeOfDay(event.at)}  ${printable(event.actor)}  ${printable(event.message)}`,
+  );
+  const fleet = workers.map(
+    (one) =>
+      `  ${one.kind}  ${printable(one.host)} pid ${one.pid}, ${plural(one.concurrency, 'at once', 'at once')}`,
+  );
+  return [
+    ...headLines(snapshot, paint),
+    ...flowLines(snapshot, paint),
+    ...section(
+      'in trouble',
+      snapshot.troubled.map((task) => taskLine(task, paint)),
+      paint,
+    ),
+    ...section('running now', snapshot.attempts.map(attemptLine), paint),
+    ...section(
+      'builds',
+      snapshot.builds.map((task) => taskLine(task, paint)),
+      paint,
+    ),
+    ...section(
+      'checks',
+      snapshot.checks.map((task) => taskLine(task, paint)),
+      paint,
+    ),
+    ...section(plural(findings.length, 'finding'), renderFindings(findings, paint), paint).slice(
+      findings.length ? 0 : 2,
+    ),
+    ...section('fleet', fleet, paint),
+    ...section('last events', events, paint),
+  ];
+}

@@ -1,0 +1,67 @@
+import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
+import type { TaskProgress } from '../../../src/ledger/read-tasks.ts';
+import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { type Palette, palette } from './color.ts';
+import { renderFindings } from './findings.ts';
+import { printable } from './text.ts';
+import { bytes, count, duration, plural } from './units.ts';
+
+/** `accounting 5, count 4, digest 4`: how many of each kind. */
+function byKind(tasks: TaskProgress[], kindOf: (task: TaskProgress) => string): string {
+  const kinds = new Map<string, number>();
+  for (const task of tasks) kinds.set(kindOf(task), (kinds.get(kindOf(task)) ?? 0) + 1);
+  return [...kinds].map(([kind, n]) => `${kind} ${count(n)}`).join(', ');
+}
+
+const headlines: Record<string, (paint: Palette) => string> = {
+  verified: (paint) => paint.good('verified'),
+  findings: (paint) => paint.bad('finished with findings'),
+  failed: (paint) => paint.bad('failed'),
+  cancelled: (paint) => paint.warn('cancelled'),
+  stopped: (paint) => paint.warn('stopped'),
+};
+
+function figures(snapshot: ProgressSnapshot): string[] {
+  const { overall, builds, checks, run } = snapshot;
+  const lines: string[] = [];
+  if (run.kind === 'migrate') {
+    lines.push(
+      `  copied   ${count(overall.rows)} rows, ${bytes(overall.bytes)} in ${duration(overall.copySeconds)} · ` +
+        `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s · ` +
+        plural(overall.batches.done, 'batch', 'batches'),
+    );
+  }
+  const built = builds.filter((task) => task.state === 'done');
+  if (builds.length > 0)
+    lines.push(`  built    ${built.length} of ${plural(builds.length, 'index or key', 'indexes and keys')}`);
+  const done = checks.filter((task) => task.state === 'done');
+  if (checks.length > 0) {
+    const kinds = byKind(done, (task) => task.label.split(' ')[0] ?? '');
+    lines.push(
+      `  checked  ${done.length} of ${plural(checks.length, 'check')}${kinds === '' ? '' : `: ${kinds}`}`,
+    );
+  }
+  lines.push(`  took     ${duration(run.elapsedSeconds)} in all`);
+  return lines;
+}
+
+/** How a run ended, in a few lines: the result, the figures, what was found or went wrong, and the next step. */
+export function renderSummary(
+  snapshot: ProgressSnapshot,
+  findings: RecordedFinding[],
+  color: boolean,
+): string[] {
+  const { run } = snapshot;
+  const paint = palette(color);
+  const headline = headlines[run.state]?.(paint) ?? run.state;
+  const lines = [`${headline}: run ${run.id} of ${printable(run.name)}`, ...figures(snapshot)];
+  if (run.error !== null) {
+    lines.push(
+      `  ${paint.bad('cause')}    ${printable(run.error.message)} ${paint.dim(`[${run.error.code}]`)}`,
+    );
+    if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);
+  }
+  if (findings.length > 0)
+    lines.push(`  ${plural(findings.length, 'finding')}:`, ...renderFindings(findings, paint, 5));
+  return lines;
+}
