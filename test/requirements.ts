@@ -16,6 +16,11 @@ const requirements = {
     mark: '[needs redis-server]',
     next: 'Install Redis (apt-get install redis-server), or set REDIS_SERVER to the program.',
   },
+  openssl: {
+    met: () => spawnSync('openssl', ['version']).status === 0,
+    mark: '[needs openssl]',
+    next: 'Install OpenSSL (apt-get install openssl): the tests make their certificates with it.',
+  },
   samples: {
     met: () => existsSync(join(samplesFolder, 'pagila-schema.sql.gz')),
     mark: '[needs the sample databases]',

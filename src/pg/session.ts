@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { clientFor } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** One server session. Everything that runs SQL takes one of these. */
@@ -9,7 +10,7 @@ export type Session = pg.ClientBase;
  * reads or writes. `search_path` is empty: rowfleet's own SQL qualifies every name, and what carries plan
  * text pins the plan's path for its transaction.
  */
-const pins: Record<string, string> = {
+export const pins: Readonly<Record<string, string>> = {
   TimeZone: 'UTC',
   DateStyle: 'ISO, YMD',
   IntervalStyle: 'postgres',
@@ -24,13 +25,14 @@ const pins: Record<string, string> = {
   client_min_messages: 'warning',
 };
 
-function clientConfig(endpoint: Endpoint, applicationName: string): pg.ClientConfig {
+function clientConfig(endpoint: Endpoint, applicationName: string): pg.PoolConfig {
+  const own = endpoint.config.application_name;
   return {
+    connectionTimeoutMillis: 15_000,
     ...endpoint.config,
-    application_name: applicationName,
+    application_name: own ? `${applicationName} (${own})` : applicationName,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
-    connectionTimeoutMillis: 15_000,
   };
 }
 
@@ -44,7 +46,7 @@ async function pin(session: Session): Promise<void> {
 
 /** Opens one pinned session that is not pooled. The caller ends it. */
 export async function openSession(endpoint: Endpoint, applicationName: string): Promise<pg.Client> {
-  const client = new pg.Client(clientConfig(endpoint, applicationName));
+  const client = new (clientFor(endpoint))(clientConfig(endpoint, applicationName));
   client.on('error', () => {}); // A lost session shows itself in the next query.
   await client.connect();
   try {
@@ -60,6 +62,7 @@ export async function openSession(endpoint: Endpoint, applicationName: string): 
 export function openPool(endpoint: Endpoint, options: { max: number; applicationName: string }): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(endpoint, options.applicationName),
+    Client: clientFor(endpoint) as NonNullable<pg.PoolConfig['Client']>,
     max: options.max,
     idleTimeoutMillis: 30_000,
     onConnect: pin,
@@ -80,27 +83,4 @@ export async function withSession<T>(pool: pg.Pool, fn: (session: pg.PoolClient)
   } finally {
     session.release(failure);
   }
-}
-
-/** How a transaction begins. `repeatable read, read only` is what every source transaction uses. */
-export type TransactionMode = 'read committed' | 'repeatable read, read only' | 'read committed, read only';
-
-/** Runs `fn` in one transaction: commits what it returns, rolls back what it throws. */
-export async function inTransaction<T>(session: Session, mode: TransactionMode, fn: () => Promise<T>): Promise<T> {
-  await session.query(`begin isolation level ${mode}`);
-  let result: T;
-  try {
-    result = await fn();
-  } catch (error) {
-    await session.query('rollback').catch(() => {});
-    throw error;
-  }
-  await session.query('commit');
-  return result;
-}
-
-/** Pins the search_path for the rest of the transaction: what plan text is written against. */
-export async function setSearchPath(session: Session, path: string[]): Promise<void> {
-  const quoted = path.map((schema) => pg.escapeIdentifier(schema)).join(', ');
-  await session.query(`select pg_catalog.set_config('search_path', $1, true)`, [quoted]);
 }
