@@ -26,7 +26,8 @@ function terminalView(color: boolean): View {
   let last: ProgressSnapshot | undefined;
   const draw = () => {
     if (last !== undefined) {
-      region.draw(renderFrame(last, { columns: stdout.columns, rows: stdout.rows - 1, color }));
+      // Not the last column: clearing what lies behind a full line would take its last character.
+      region.draw(renderFrame(last, { columns: stdout.columns - 1, rows: stdout.rows - 1, color }));
     }
   };
   stdout.on('resize', draw);
