@@ -1,0 +1,41 @@
+import { RowfleetError } from '../errors.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import type { CheckContext } from './run-check.ts';
+import { countSource } from './source-counts.ts';
+import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
+
+function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
+  const flow = plan.flows.find((candidate) => candidate.name === name);
+  if (flow !== undefined) return flow;
+  throw new RowfleetError(
+    'CHECK_FLOW_UNKNOWN',
+    `The check is about flow ${name}, which the plan does not have.`,
+    {
+      hint: 'The ledger and the plan do not belong together: start a new run.',
+    },
+  );
+}
+
+/**
+ * Driving rows = filtered + unmatched + yielding, counted on the source off the copy path; and the rows that the
+ * mapping yields = rows the loaders read = rows they wrote. Where nothing was copied the numbers are evidence only,
+ * and the count check compares them with the target.
+ */
+export async function checkAccounting(
+  ctx: CheckContext,
+  spec: Extract<CheckSpec, { check: 'accounting' }>,
+): Promise<CheckOutcome> {
+  const flow = flowNamed(ctx.plan, spec.flow);
+  const counts = await countSource(ctx.source, flow);
+  const evidence: Record<string, number> = { ...counts };
+  const findings: Finding[] = [];
+  if (ctx.loaded !== undefined) {
+    const { rowsOut, rowsIn } = ctx.loaded[flow.name] ?? { rowsOut: 0, rowsIn: 0 };
+    Object.assign(evidence, { rowsOut, rowsIn });
+    if (counts.outputs !== rowsOut || rowsOut !== rowsIn) {
+      const summary = `flow ${flow.name}: the source yields ${counts.outputs} rows, the loaders read ${rowsOut} and wrote ${rowsIn}`;
+      findings.push({ check: 'accounting', relation: flow.target, summary, details: [] });
+    }
+  }
+  return { rows: counts.driving, findings, evidence };
+}

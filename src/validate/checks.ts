@@ -1,0 +1,44 @@
+import type { CapturedObject } from '../constraints/types.ts';
+import { display, type RelationName } from '../pg/quote.ts';
+import type { ResolvedPlan, ValidationLevel } from '../plan/types.ts';
+import type { CheckSpec } from './types.ts';
+
+/** Foreign keys that come back without holding for the rows that are there: NOT VALID and NOT ENFORCED ones. */
+function comesBackUnproven(object: CapturedObject): boolean {
+  const ends = (ending: RegExp) => object.bringBack.some((sql) => ending.test(sql));
+  return ends(/not\s+(valid|enforced)\s*;?\s*$/i) && !ends(/\svalidate\s+constraint\s/i);
+}
+
+function relationshipCheck(object: CapturedObject): CheckSpec[] {
+  const { relation, name, foreignKey, uniqueKey } = object;
+  if (object.takeDown.length === 0) return []; // It stayed up, and held throughout.
+  if (uniqueKey !== undefined) return [{ check: 'duplicates', relation, name, uniqueKey }];
+  if (foreignKey === undefined || foreignKey.period || comesBackUnproven(object)) return [];
+  return [{ check: 'orphans', relation, name, foreignKey }];
+}
+
+/**
+ * The checks of a run. `basic`: accounting of each flow, count of each target table. `standard`: also the digest
+ * of each target table, orphans of each foreign key and duplicates of each unique key that was taken down.
+ * Left to the server: temporal keys (PERIOD). Not held against the rows: NOT VALID and NOT ENFORCED foreign keys.
+ */
+export function planChecks(
+  plan: ResolvedPlan,
+  level: ValidationLevel,
+  captured: CapturedObject[],
+): CheckSpec[] {
+  const targets = new Map<string, RelationName>();
+  for (const { target } of plan.flows)
+    targets.set(display(target), { schema: target.schema, name: target.name });
+  const relations = [...targets.values()];
+  const basic: CheckSpec[] = [
+    ...plan.flows.map((flow): CheckSpec => ({ check: 'accounting', flow: flow.name })),
+    ...relations.map((relation): CheckSpec => ({ check: 'count', relation })),
+  ];
+  if (level === 'basic') return basic;
+  return [
+    ...basic,
+    ...relations.map((relation): CheckSpec => ({ check: 'digest', relation })),
+    ...captured.flatMap(relationshipCheck),
+  ];
+}

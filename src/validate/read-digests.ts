@@ -1,0 +1,48 @@
+import type { Session } from '../pg/session.ts';
+import { bucketDigests, type DigestSide, sortedHashes } from './digest-sql.ts';
+import type { DigestRow } from './merge-digests.ts';
+import { planQuery } from './plan-query.ts';
+
+/** Count, xor and sum of a bucket's row hashes. */
+export interface Bucket {
+  rows: number;
+  xor: string;
+  sum: string;
+}
+
+/** The digest of one side, by bucket; a bucket without rows is not in it. */
+export async function readBuckets(
+  session: Session,
+  side: DigestSide,
+  buckets: number,
+): Promise<Map<number, Bucket>> {
+  const { rows } = await planQuery<Record<'bucket' | 'rows' | 'xor' | 'sum', string>>(
+    session,
+    bucketDigests(side, buckets),
+  );
+  return new Map(
+    rows.map((row) => [Number(row.bucket), { rows: Number(row.rows), xor: row.xor, sum: row.sum }]),
+  );
+}
+
+/** Rows that stand in Node at a time, of each side. */
+const fetched = 5000;
+
+/** Streams the row hashes of one side in ascending order, a few thousand in memory at a time. */
+export async function* readSorted(
+  session: Session,
+  side: DigestSide,
+  only?: { buckets: number; numbers: number[] },
+  signal?: AbortSignal,
+): AsyncGenerator<DigestRow> {
+  await planQuery(session, `declare rowfleet_hashes no scroll cursor for ${sortedHashes(side, only)}`);
+  for (;;) {
+    signal?.throwIfAborted();
+    const { rows } = await session.query<{ k: string; h: string; n: string }>(
+      `fetch ${fetched} from rowfleet_hashes`,
+    );
+    for (const { k, h, n } of rows) yield { key: BigInt(k), row: BigInt(h), count: Number(n) };
+    if (rows.length < fetched) break;
+  }
+  await session.query('close rowfleet_hashes');
+}

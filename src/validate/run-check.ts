@@ -1,0 +1,48 @@
+import type { Session } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import type { ResolvedPlan } from '../plan/types.ts';
+import { checkAccounting } from './accounting.ts';
+import { checkCount } from './count.ts';
+import { checkDigest } from './digest.ts';
+import { checkDuplicates, checkOrphans } from './relationships.ts';
+import type { CheckOutcome, CheckSpec } from './types.ts';
+
+/** What a check needs. Both sessions belong to the check while it runs. */
+export interface CheckContext {
+  source: Session;
+  target: Session;
+  plan: ResolvedPlan;
+  /** Flow → rows that the loaders read and wrote. Absent where nothing was copied (`rowfleet validate`). */
+  loaded?: Record<string, { rowsOut: number; rowsIn: number }>;
+  /** Display name of a target table → rows it held before the run. Defaults to 0. */
+  before: Record<string, number>;
+  /** Stops the check between two statements; a statement that runs is ended by closing its session. */
+  signal?: AbortSignal;
+}
+
+function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
+  switch (spec.check) {
+    case 'accounting':
+      return checkAccounting(ctx, spec);
+    case 'count':
+      return checkCount(ctx, spec);
+    case 'digest':
+      return checkDigest(ctx, spec);
+    case 'orphans':
+      return checkOrphans(ctx, spec);
+    case 'duplicates':
+      return checkDuplicates(ctx, spec);
+  }
+}
+
+/**
+ * Makes one check in a fresh read-only snapshot of each side, so that rows which were written after the copy are
+ * found. Returns what is wrong as findings; throws what the servers throw, and the signal's reason.
+ */
+export async function runCheck(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
+  ctx.signal?.throwIfAborted();
+  const mode = 'repeatable read, read only';
+  return inTransaction(ctx.source, mode, () => inTransaction(ctx.target, mode, () => check(ctx, spec)), {
+    searchPath: ctx.plan.source.searchPath,
+  });
+}
