@@ -72,3 +72,8 @@ export async function migrateLedger(ledger: Ledger): Promise<void> {
     }),
   );
 }
+
+/** Removes the ledger with everything in it. */
+export async function dropLedger(ledger: Ledger): Promise<void> {
+  await ledger.pool.query('drop schema rowfleet cascade');
+}

@@ -38,7 +38,8 @@ const columns = 'id, relation, phase, ordinal, captured, state';
 /** The objects of a run, in the order they come back. */
 export async function readObjects(on: Queryable, runId: string): Promise<ObjectRow[]> {
   const { rows } = await on.query(
-    `select ${columns} from rowfleet.object where run_id = $1 order by ordinal, id`,
+    `select ${columns} from rowfleet.object where run_id = $1
+      order by array_position(array['index', 'constrain', 'finish'], phase), ordinal, id`,
     [runId],
   );
   return rows;

@@ -15,13 +15,7 @@ export type Phase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'con
 export type RunKind = 'migrate' | 'validate';
 
 /** States of a run that can go on. */
-export const unfinishedStates: readonly RunState[] = [
-  'running',
-  'stopped',
-  'failed',
-  'findings',
-  'cancelling',
-];
+const unfinishedStates: readonly RunState[] = ['running', 'stopped', 'failed', 'findings', 'cancelling'];
 
 export interface Run {
   id: string;
@@ -58,13 +52,18 @@ export async function readActiveRuns(on: Queryable): Promise<Run[]> {
   return rows;
 }
 
-/** The latest run of a plan, whatever its state. */
-export async function readLatestRun(on: Queryable, name: string): Promise<Run | undefined> {
+/** The runs that can go on, the latest first. */
+export async function readUnfinishedRuns(on: Queryable): Promise<Run[]> {
   const { rows } = await on.query(
-    `select ${columns} from rowfleet.run where name = $1 and kind = 'migrate' order by id desc limit 1`,
-    [name],
+    `select ${columns} from rowfleet.run where state = any($1) order by id desc`,
+    [unfinishedStates],
   );
-  return rows[0];
+  return rows;
+}
+
+/** Keeps others from starting or resuming runs until this transaction ends. */
+export async function lockRuns(on: Queryable): Promise<void> {
+  await on.query(`select pg_advisory_xact_lock(hashtextextended('rowfleet.run', 0))`);
 }
 
 /** Writes a new run, to be picked up by a scheduler; returns its id. */

@@ -134,3 +134,60 @@ export async function areBatchesDone(on: Queryable, runId: string, flows: string
   );
   return rowCount === 0;
 }
+
+/** State of each build of a run, by object id. */
+export async function readBuilds(on: Queryable, runId: string): Promise<Map<string, string>> {
+  const { rows } = await on.query(
+    `select spec->>'object' as object, state from rowfleet.task where run_id = $1 and kind = 'build'`,
+    [runId],
+  );
+  return new Map(rows.map((row: { object: string; state: string }) => [row.object, row.state]));
+}
+
+/** How many checks a run has, and how many of them are done. */
+export async function countChecks(on: Queryable, runId: string): Promise<{ all: number; done: number }> {
+  const { rows } = await on.query(
+    `select count(*)::int as all, (count(*) filter (where state = 'done'))::int as done
+       from rowfleet.task where run_id = $1 and kind = 'check'`,
+    [runId],
+  );
+  return rows[0];
+}
+
+/** Ends the tasks of a cancelled run that nobody works on. */
+export async function cancelTasks(on: Queryable, runId: string): Promise<void> {
+  await on.query(
+    `update rowfleet.task set state = 'cancelled' where run_id = $1 and state in ('waiting', 'failed')`,
+    [runId],
+  );
+}
+
+/** Attempts of a run that are under way and whose worker still shows a sign of life. */
+export async function countLiveAttempts(on: Queryable, runId: string): Promise<number> {
+  const { rows } = await on.query(
+    `select count(*)::int as n from rowfleet.attempt a join pg_stat_activity s
+         on s.pid = a.backend_pid and s.backend_start = a.backend_start
+      where a.run_id = $1 and a.ended_at is null`,
+    [runId],
+  );
+  return rows[0].n;
+}
+
+/** Forgets the builds that ended in a finding, so that they are tried again. */
+export async function deleteUnfinishedBuilds(on: Queryable, runId: string): Promise<void> {
+  await on.query(
+    `delete from rowfleet.task t using rowfleet.object o
+      where t.run_id = $1 and t.kind = 'build' and o.id = (t.spec->>'object')::bigint and o.state <> 'back'`,
+    [runId],
+  );
+}
+
+/** Whether every flow of a run is cut to its end and every batch done. */
+export async function isCopyDone(on: Queryable, runId: string): Promise<boolean> {
+  const { rows } = await on.query(
+    `select not exists (select 1 from rowfleet.flow where run_id = $1 and not cut_done)
+        and not exists (select 1 from rowfleet.task where run_id = $1 and kind = 'batch' and state <> 'done') as done`,
+    [runId],
+  );
+  return rows[0].done;
+}

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { clientFor } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -83,4 +84,12 @@ export async function withSession<T>(pool: pg.Pool, fn: (session: pg.PoolClient)
   } finally {
     session.release(failure);
   }
+}
+
+/**
+ * Cuts a session's connection at once, whatever it is doing: the server rolls back. What waits on the session
+ * fails, and a pool drops it.
+ */
+export function destroySession(session: Session): void {
+  (session as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
 }

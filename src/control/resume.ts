@@ -1,0 +1,69 @@
+import { usageError } from '../errors.ts';
+import { deleteFindings } from '../ledger/findings.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import {
+  lockRuns,
+  type Run,
+  readRun,
+  readUnfinishedRuns,
+  recordEvent,
+  setPhase,
+  setRunState,
+} from '../ledger/runs.ts';
+import { deleteTasks, deleteUnfinishedBuilds, isCopyDone, reopenFailedTasks } from '../ledger/tasks.ts';
+import { withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+
+/**
+ * The run that a command is about: the one named, or the plan's only unfinished one. Throws RUN_UNKNOWN,
+ * RUN_OTHER_PLAN, or NOTHING_UNFINISHED.
+ */
+export async function chooseRun(ledger: Ledger, planName: string, runId?: string): Promise<Run> {
+  if (runId !== undefined) {
+    const run = await readRun(ledger.pool, runId);
+    if (run.name === planName) return run;
+    throw usageError(
+      'RUN_OTHER_PLAN',
+      `run ${runId} belongs to plan "${run.name}"`,
+      'name that plan with -c',
+    );
+  }
+  const own = (await readUnfinishedRuns(ledger.pool)).filter((run) => run.name === planName);
+  if (own[0] !== undefined) return own[0];
+  throw usageError(
+    'NOTHING_UNFINISHED',
+    `plan "${planName}" has no unfinished run here`,
+    'see `rowfleet status`',
+  );
+}
+
+/**
+ * Lets a run go on from what the ledger says is not done: failed tasks get new tries, checks and findings are
+ * made anew. A run that is running already stays as it is. Throws RUN_ENDED.
+ */
+export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promise<void> {
+  if (run.state === 'running') return;
+  await withSession(ledger.pool, (session) =>
+    inTransaction(session, 'read committed', async () => {
+      await lockRuns(session);
+      const resumed = await setRunState(session, run.id, ['stopped', 'failed', 'findings'], 'running');
+      if (!resumed) {
+        throw usageError(
+          'RUN_ENDED',
+          `run ${run.id} is ${run.state} and cannot go on`,
+          'start a new run with `rowfleet migrate`',
+        );
+      }
+      await reopenFailedTasks(session, run.id);
+      if (run.state === 'findings') {
+        await deleteTasks(session, run.id, 'check');
+        await deleteFindings(session, run.id);
+        await deleteUnfinishedBuilds(session, run.id);
+        if (run.kind === 'migrate') {
+          await setPhase(session, run.id, (await isCopyDone(session, run.id)) ? 'index' : 'copy');
+        }
+      }
+      await recordEvent(session, run.id, actor, 'resumed');
+    }),
+  );
+}

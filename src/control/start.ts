@@ -1,0 +1,60 @@
+import { usageError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { insertRun, lockRuns, type RunKind, readUnfinishedRuns, recordEvent } from '../ledger/runs.ts';
+import { display } from '../pg/quote.ts';
+import { withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { planHash } from '../plan/hash.ts';
+import type { ResolvedPlan } from '../plan/types.ts';
+
+/** What a run starts from. */
+export interface StartRequest {
+  resolved: ResolvedPlan;
+  /** The plan file, as the user named it; appears in hints. */
+  file: string;
+  /** `validate` checks what is there and copies nothing. */
+  kind: RunKind;
+  /** Who asks, for the audit. */
+  actor: string;
+}
+
+/**
+ * Writes a new run for the schedulers and returns its id. Throws RUN_UNFINISHED when an earlier run of the same
+ * plan can still go on, and RUN_OVERLAPS when an unfinished run of another plan fills one of the same tables.
+ */
+export async function startRun(ledger: Ledger, request: StartRequest): Promise<string> {
+  const { resolved, file, kind, actor } = request;
+  return withSession(ledger.pool, (session) =>
+    inTransaction(session, 'read committed', async () => {
+      await lockRuns(session);
+      if (kind === 'migrate') {
+        const targets = new Set(resolved.targets.map(display));
+        for (const run of await readUnfinishedRuns(session)) {
+          if (run.name === resolved.name) {
+            throw usageError(
+              'RUN_UNFINISHED',
+              `run ${run.id} of plan "${run.name}" is ${run.state} in phase ${run.phase}`,
+              `go on with: rowfleet resume -c ${file} ${run.id}   or undo it with: rowfleet cancel -c ${file} ${run.id}`,
+            );
+          }
+          const shared = run.plan.targets.map(display).find((target) => targets.has(target));
+          if (shared !== undefined) {
+            throw usageError(
+              'RUN_OVERLAPS',
+              `run ${run.id} of plan "${run.name}" is unfinished and fills ${shared} too`,
+              'finish or cancel that run first',
+            );
+          }
+        }
+      }
+      const plan = { plan: resolved, planHash: planHash(resolved), planFile: file };
+      const id = await insertRun(session, {
+        kind,
+        ...plan,
+        phase: kind === 'migrate' ? 'prepare' : 'verify',
+      });
+      await recordEvent(session, id, actor, kind === 'migrate' ? 'started' : 'started a validation');
+      return id;
+    }),
+  );
+}

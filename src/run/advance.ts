@@ -1,0 +1,81 @@
+import { countFindings } from '../ledger/findings.ts';
+import { readFlows } from '../ledger/flows.ts';
+import { type Phase, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
+import { readFailedTasks } from '../ledger/tasks.ts';
+import { buildIndexes, buildPhase, planFinish } from './build.ts';
+import { cancel } from './cancel.ts';
+import type { PhaseResult, RunContext } from './context.ts';
+import { copy } from './copy.ts';
+import { prepare } from './prepare.ts';
+import { closeKeeper } from './snapshot.ts';
+import { passesGate, verify } from './verify.ts';
+
+async function index(ctx: RunContext): Promise<PhaseResult> {
+  return (await buildIndexes(ctx, await readFlows(ctx.ledger, ctx.run.id))) ? 'next' : 'stay';
+}
+
+async function finish(ctx: RunContext): Promise<PhaseResult> {
+  await planFinish(ctx);
+  return buildPhase(ctx, 'finish');
+}
+
+/** The order of a migration. `preflight` is over before a run is written. */
+const phases: { phase: Phase; look: (ctx: RunContext) => Promise<PhaseResult> }[] = [
+  { phase: 'prepare', look: prepare },
+  { phase: 'copy', look: copy },
+  { phase: 'index', look: index },
+  { phase: 'verify', look: verify },
+  { phase: 'constrain', look: (ctx) => buildPhase(ctx, 'constrain') },
+  { phase: 'finish', look: finish },
+];
+
+async function endWithFailure(ctx: RunContext): Promise<boolean> {
+  const [failed] = await readFailedTasks(ctx.ledger, ctx.run.id);
+  if (failed === undefined) return false;
+  const subject = failed.flow === null ? failed.relation : `${failed.flow} → ${failed.relation}`;
+  const error = {
+    ...failed.error,
+    message: `${failed.kind} ${failed.id} of ${subject}: ${failed.error.message}`,
+  };
+  await closeKeeper(ctx);
+  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'failed', error);
+  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `failed: ${error.message}`);
+  return true;
+}
+
+async function endWithFindings(ctx: RunContext): Promise<void> {
+  const found = await countFindings(ctx.ledger, ctx.run.id);
+  const summary = `finished with ${found} ${found === 1 ? 'finding' : 'findings'}`;
+  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'findings', {
+    code: 'FINDINGS',
+    message: summary,
+    hint: `see \`rowfleet status ${ctx.run.id}\`; mend the rows, then resume to verify again, or cancel`,
+  });
+  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', summary);
+}
+
+async function endVerified(ctx: RunContext): Promise<void> {
+  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'verified');
+  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', 'verified');
+}
+
+/** Whether nothing may follow `phase`: a finding stops a run behind the validator and behind every build. */
+async function isStoppedByFindings(ctx: RunContext, phase: Phase): Promise<boolean> {
+  return ['verify', 'constrain', 'finish'].includes(phase) && !(await passesGate(ctx));
+}
+
+/** Looks once at a run and does what is due. Call it again and again: all it knows is in the ledger. */
+export async function advance(ctx: RunContext): Promise<void> {
+  if (ctx.run.state === 'cancelling') return cancel(ctx);
+  if (await endWithFailure(ctx)) return;
+  const at = phases.findIndex(({ phase }) => phase === ctx.run.phase);
+  const step = phases[at]!;
+  if ((await step.look(ctx)) === 'stay') return;
+  if (await isStoppedByFindings(ctx, step.phase)) return endWithFindings(ctx);
+  const next = phases[at + 1]?.phase;
+  const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
+  if (last) return endVerified(ctx);
+  await setPhase(ctx.ledger, ctx.run.id, next);
+  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `phase ${next}`);
+  ctx.log('phase', { phase: next });
+}

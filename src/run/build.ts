@@ -1,0 +1,68 @@
+import { finishObjects } from '../constraints/finish.ts';
+import type { RestorePhase } from '../constraints/types.ts';
+import type { FlowRow } from '../ledger/flows.ts';
+import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
+import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
+import { openSession, withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import type { PhaseResult, RunContext } from './context.ts';
+
+/** Objects of one list, the lowest ordinal first, that may be built now: all of lower ordinals have been. */
+function dueObjects(objects: ObjectRow[], builds: Map<string, string>): ObjectRow[] {
+  const unbuilt = objects.filter((object) => object.state !== 'back' && builds.get(object.id) !== 'done');
+  const lowest = Math.min(...unbuilt.map((object) => object.ordinal));
+  return unbuilt.filter((object) => object.ordinal === lowest && !builds.has(object.id));
+}
+
+const isBuilt = (object: ObjectRow, builds: Map<string, string>): boolean =>
+  object.state === 'back' || builds.get(object.id) === 'done';
+
+async function insertBuilds(ctx: RunContext, objects: ObjectRow[]): Promise<void> {
+  for (const object of objects) {
+    await insertTask(ctx.ledger, ctx.run.id, 'build', object.relation, { object: object.id });
+  }
+}
+
+/** Lets the indexes of every table whose last batch is in be built. Tells whether all are. */
+export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<boolean> {
+  const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter((object) => object.phase === 'index');
+  const builds = await readBuilds(ctx.ledger, ctx.run.id);
+  const relations = [...new Set(objects.map((object) => object.relation))];
+  for (const relation of relations) {
+    const own = objects.filter((object) => object.relation === relation);
+    const filling = flows.filter((flow) => flow.target === relation);
+    if (own.every((object) => isBuilt(object, builds)) || filling.some((flow) => !flow.cutDone)) continue;
+    if (
+      await areBatchesDone(
+        ctx.ledger,
+        ctx.run.id,
+        filling.map((flow) => flow.name),
+      )
+    ) {
+      await insertBuilds(ctx, dueObjects(own, builds));
+    }
+  }
+  return objects.every((object) => isBuilt(object, builds));
+}
+
+/** Builds a whole phase, ordinal by ordinal. */
+export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<PhaseResult> {
+  const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter((object) => object.phase === phase);
+  const builds = await readBuilds(ctx.ledger, ctx.run.id);
+  if (objects.every((object) => isBuilt(object, builds))) return 'next';
+  await insertBuilds(ctx, dueObjects(objects, builds));
+  return 'stay';
+}
+
+/** Writes down the finishing steps, once, from what source and target hold now. */
+export async function planFinish(ctx: RunContext): Promise<void> {
+  const { id, plan } = ctx.run;
+  if ((await readObjects(ctx.ledger, id)).some((object) => object.phase === 'finish')) return;
+  const source = await openSession(ctx.source, 'rowfleet scheduler');
+  try {
+    const steps = await withSession(ctx.target, (target) => finishObjects(source, target, plan));
+    await inTransaction(ctx.ledger, 'read committed', () => insertObjects(ctx.ledger, id, steps));
+  } finally {
+    await source.end().catch(() => {});
+  }
+}

@@ -1,0 +1,30 @@
+import type pg from 'pg';
+import type { Epoch } from '../ledger/epochs.ts';
+import type { Queryable } from '../ledger/ledger.ts';
+import type { Run } from '../ledger/runs.ts';
+import type { Endpoint } from '../pg/endpoint.ts';
+import type { Session } from '../pg/session.ts';
+
+/** A source snapshot and the session that keeps it. */
+export interface Keeper {
+  epoch: Epoch;
+  session: Session;
+  /** False once the session was seen to end. */
+  alive: boolean;
+  close(): Promise<void>;
+}
+
+/** One run, as the scheduler that drives it holds it. */
+export interface RunContext {
+  run: Run;
+  /** The leader's session: whoever lost the leadership lost this session, and cannot write any more. */
+  ledger: Queryable & Session;
+  target: pg.Pool;
+  source: Endpoint;
+  keeper: Keeper | undefined;
+  signal: AbortSignal;
+  log(message: string, fields?: Record<string, unknown>): void;
+}
+
+/** What a look at a phase came to: stay in it, or go on. */
+export type PhaseResult = 'stay' | 'next';

@@ -1,0 +1,80 @@
+import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
+import { RowfleetError } from '../errors.ts';
+import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
+import { readRowsBefore, restartFlows } from '../ledger/flows.ts';
+import { recordEvent, setWaiting } from '../ledger/runs.ts';
+import { display, qualified } from '../pg/quote.ts';
+import { openSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import type { Keeper, RunContext } from './context.ts';
+
+/**
+ * Empties the targets of flows whose source changed since they were copied, together with every flow that
+ * shares a target with them, and lets them begin again. Throws SOURCE_CHANGED when a target held rows before
+ * the run: those must not go.
+ */
+async function startAgain(ctx: RunContext, stale: string[]): Promise<void> {
+  if (stale.length === 0) return;
+  const { plan, id } = ctx.run;
+  const targets = new Set(plan.flows.filter((f) => stale.includes(f.name)).map((f) => display(f.target)));
+  const before = await readRowsBefore(ctx.ledger, id);
+  const held = [...targets].find((target) => before[target]! > 0);
+  if (held !== undefined) {
+    throw new RowfleetError(
+      'SOURCE_CHANGED',
+      `the source of ${stale.join(', ')} was written to while no snapshot was held, and ${held} held rows before this run`,
+      { hint: `remove this run's rows from ${held} by hand, then \`rowfleet cancel\` and start anew` },
+    );
+  }
+  const flows = plan.flows.filter((flow) => targets.has(display(flow.target)));
+  const relations = plan.targets.filter((target) => targets.has(display(target)));
+  await ctx.ledger.query(`truncate ${relations.map(qualified).join(', ')}`);
+  await restartFlows(
+    ctx.ledger,
+    id,
+    flows.map((flow) => flow.name),
+  );
+  const names = flows.map((flow) => flow.name).join(', ');
+  await recordEvent(
+    ctx.ledger,
+    id,
+    'scheduler',
+    `the source changed while no snapshot was held: ${names} starts again`,
+  );
+}
+
+/** Opens the next source snapshot and settles what earlier batches are still worth under it. */
+export async function openKeeper(ctx: RunContext): Promise<Keeper> {
+  const { id, plan } = ctx.run;
+  await closeEpochs(ctx.ledger, id);
+  const epochs = await readEpochs(ctx.ledger, id);
+  const session = await openSession(ctx.source, 'rowfleet snapshot keeper');
+  try {
+    const epoch = await openEpoch(session, plan, (epochs.at(-1)?.epoch ?? 0) + 1);
+    const keeper: Keeper = { epoch, session, alive: true, close: () => session.end().catch(() => {}) };
+    const lost = () => {
+      keeper.alive = false;
+    };
+    session.once('end', lost);
+    session.once('error', lost);
+    await inTransaction(ctx.ledger, 'read committed', async () => {
+      const copied = await readCopiedEpochs(ctx.ledger, id);
+      await startAgain(ctx, findStaleFlows(plan, copied, epochs, epoch));
+      await insertEpoch(ctx.ledger, id, epoch);
+      await setWaiting(ctx.ledger, id, null);
+    });
+    ctx.log('source snapshot opened', { epoch: epoch.epoch });
+    return keeper;
+  } catch (error) {
+    await session.end().catch(() => {});
+    throw error;
+  }
+}
+
+/** Lets the snapshot go. */
+export async function closeKeeper(ctx: RunContext): Promise<void> {
+  if (ctx.keeper === undefined) return;
+  await ctx.keeper.close();
+  ctx.keeper = undefined;
+  await closeEpochs(ctx.ledger, ctx.run.id);
+}

@@ -1,0 +1,42 @@
+import { captureObjects } from '../constraints/capture.ts';
+import { countFindings } from '../ledger/findings.ts';
+import { readObjects } from '../ledger/objects.ts';
+import { countChecks, insertTask } from '../ledger/tasks.ts';
+import { display } from '../pg/quote.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { planChecks } from '../validate/checks.ts';
+import type { CheckSpec } from '../validate/types.ts';
+import type { PhaseResult, RunContext } from './context.ts';
+
+const relationOf = (ctx: RunContext, spec: CheckSpec): string =>
+  'relation' in spec
+    ? display(spec.relation)
+    : display(ctx.run.plan.flows.find((flow) => flow.name === spec.flow)!.target);
+
+/** Asks for the checks of the plan's level, once, and waits for the validators. */
+export async function verify(ctx: RunContext): Promise<PhaseResult> {
+  const { id, plan, kind } = ctx.run;
+  const { all, done } = await countChecks(ctx.ledger, id);
+  if (all === 0) {
+    await inTransaction(ctx.ledger, 'read committed', async () => {
+      // A run that only validates took nothing down; what stands there now is what would be.
+      const captured =
+        kind === 'migrate'
+          ? (await readObjects(ctx.ledger, id)).map((object) => object.captured)
+          : await captureObjects(
+              ctx.ledger,
+              plan.targets.map((target) => ({ ...target, nonEmpty: true })),
+            );
+      for (const spec of planChecks(plan, plan.settings.validationLevel, captured)) {
+        await insertTask(ctx.ledger, id, 'check', relationOf(ctx, spec), spec);
+      }
+    });
+    return 'stay';
+  }
+  return all === done ? 'next' : 'stay';
+}
+
+/** The gate before constraints come back: nothing was found. */
+export async function passesGate(ctx: RunContext): Promise<boolean> {
+  return (await countFindings(ctx.ledger, ctx.run.id)) === 0;
+}

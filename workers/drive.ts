@@ -1,0 +1,148 @@
+import { buildJob } from '../jobs/build.ts';
+import { copyJob } from '../jobs/copy.ts';
+import { ring } from '../jobs/doorbell.ts';
+import type { Queues } from '../jobs/queues.ts';
+import { validateJob } from '../jobs/validate.ts';
+import { RowfleetError } from '../src/errors.ts';
+import { type Run, readActiveRuns, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
+import { type OpenTask, readOpenTasks } from '../src/ledger/tasks.ts';
+import type { Endpoint } from '../src/pg/endpoint.ts';
+import { isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
+import type { Session } from '../src/pg/session.ts';
+import { resolveEndpoint } from '../src/plan/endpoints.ts';
+import { advance } from '../src/run/advance.ts';
+import type { RunContext } from '../src/run/context.ts';
+import { closeKeeper } from '../src/run/snapshot.ts';
+import type { Member } from './member.ts';
+
+/** After this long a ring that led to nothing is held against the queue: it may have been emptied. */
+const ringAgainMs = 3_000;
+
+const jobs = { batch: copyJob, build: buildJob, check: validateJob };
+const queueOf = (queues: Queues, kind: OpenTask['kind']) => queues[jobs[kind].queue];
+
+/** A run as this scheduler drives it, and when it last rang for each attempt. */
+interface DrivenRun {
+  ctx: RunContext;
+  rung: Map<string, number>;
+}
+
+/** Rings for what waits and for attempts whose lease has run out, and rings again where a ring got lost. */
+async function ringDue(queues: Queues, driven: DrivenRun): Promise<void> {
+  const now = Date.now();
+  const open = await readOpenTasks(driven.ctx.ledger, driven.ctx.run.id);
+  const keys = new Set<string>();
+  for (const task of open) {
+    const key = `${task.id}-${task.attempt}-${task.state}`;
+    keys.add(key);
+    if (task.state === 'running' && !task.lapsed) continue;
+    if (task.earlyMs > 0 || now - (driven.rung.get(key) ?? 0) < ringAgainMs) continue;
+    await ring(
+      queueOf(queues, task.kind),
+      jobs[task.kind].name,
+      { run: driven.ctx.run.id, task: task.id },
+      task.attempt,
+    );
+    driven.rung.set(key, now);
+  }
+  for (const key of driven.rung.keys()) if (!keys.has(key)) driven.rung.delete(key);
+}
+
+async function failRun(driven: DrivenRun, error: RowfleetError): Promise<void> {
+  const { ctx } = driven;
+  await closeKeeper(ctx);
+  const record = {
+    code: error.code,
+    message: error.message,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+  };
+  await setRunState(ctx.ledger, ctx.run.id, ['running', 'cancelling'], 'failed', record);
+  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `failed: ${error.message}`);
+}
+
+/** One look at one run. What can pass by itself is waited for, and said; the rest ends the run. */
+async function look(member: Member, queues: Queues, driven: DrivenRun): Promise<void> {
+  const { ctx } = driven;
+  try {
+    await advance(ctx);
+  } catch (error) {
+    if (ctx.signal.aborted) return;
+    // Throws when it was the leader's own session that broke: then the lead is lost.
+    await ctx.ledger.query('select 1');
+    member.log.error(
+      { run: ctx.run.id, phase: ctx.run.phase, error: safeMessage(error) },
+      'run cannot go on',
+    );
+    if (isConnectionLost(error)) return setWaiting(ctx.ledger, ctx.run.id, `retrying: ${safeMessage(error)}`);
+    return failRun(
+      driven,
+      error instanceof RowfleetError
+        ? error
+        : new RowfleetError(sqlState(error) ?? 'INTERNAL', safeMessage(error)),
+    );
+  }
+  try {
+    await ringDue(queues, driven);
+  } catch (error) {
+    await setWaiting(ctx.ledger, ctx.run.id, `the queue at ${member.backend.label} does not answer`);
+    member.log.warn({ error: safeMessage(error) }, 'cannot ring');
+  }
+}
+
+/** Takes a run up. Where its source is must stand in this process's environment; until it does, the run waits. */
+async function begin(
+  member: Member,
+  run: Run,
+  ledger: Session,
+  signal: AbortSignal,
+): Promise<DrivenRun | undefined> {
+  let source: Endpoint;
+  try {
+    source = resolveEndpoint(run.plan.source.endpoint, process.env);
+  } catch (error) {
+    await setWaiting(ledger, run.id, `the scheduler cannot tell the source: ${safeMessage(error)}`);
+    return undefined;
+  }
+  member.log.info({ run: run.id, name: run.name, phase: run.phase }, 'driving run');
+  const ctx: RunContext = {
+    run,
+    ledger,
+    target: member.ledger.pool,
+    source,
+    keeper: undefined,
+    signal,
+    log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
+  };
+  return { ctx, rung: new Map() };
+}
+
+/** Drives all active runs with the leader's session until `signal`, or until that session breaks (throws). */
+export async function drive(
+  member: Member,
+  queues: Queues,
+  session: Session,
+  signal: AbortSignal,
+  pause: (active: boolean) => Promise<void>,
+): Promise<void> {
+  const driven = new Map<string, DrivenRun>();
+  try {
+    while (!signal.aborted) {
+      const runs = await readActiveRuns(session);
+      for (const [id, gone] of driven) {
+        if (runs.some((run) => run.id === id)) continue;
+        await closeKeeper(gone.ctx);
+        driven.delete(id);
+      }
+      for (const run of runs) {
+        const known = driven.get(run.id) ?? (await begin(member, run, session, signal));
+        if (known === undefined) continue;
+        known.ctx.run = run;
+        driven.set(run.id, known);
+        await look(member, queues, known);
+      }
+      await pause(runs.length > 0);
+    }
+  } finally {
+    for (const { ctx } of driven.values()) await ctx.keeper?.close();
+  }
+}

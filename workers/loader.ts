@@ -1,0 +1,75 @@
+import { buildJob } from '../jobs/build.ts';
+import { copyJob } from '../jobs/copy.ts';
+import { bringBack } from '../src/constraints/apply.ts';
+import { buildProblem } from '../src/constraints/problem.ts';
+import { copyBatch } from '../src/copy/copy-batch.ts';
+import { RowfleetError } from '../src/errors.ts';
+import { finishTask } from '../src/ledger/claim.ts';
+import { insertFindings } from '../src/ledger/findings.ts';
+import { readObject, setObjectState } from '../src/ledger/objects.ts';
+import { withSession } from '../src/pg/session.ts';
+import { inTransaction } from '../src/pg/transaction.ts';
+import type { Work } from './attempt.ts';
+import { join, type Member, type MemberOptions } from './member.ts';
+import { serve, serveUntil } from './serve.ts';
+
+async function copyWork(work: Work): Promise<void> {
+  const { claim, run, session, onBytes } = work;
+  const timeoutMs = run.plan.settings.batchTimeoutMs;
+  const timeout = new AbortController();
+  const timer = setTimeout(() => {
+    const reason = `took longer than timeout_per_batch (${timeoutMs / 1000} s)`;
+    timeout.abort(
+      new RowfleetError('BATCH_TIMEOUT', reason, {
+        hint: 'raise migration.timeout_per_batch, or lower batch_size',
+      }),
+    );
+  }, timeoutMs);
+  const signal = AbortSignal.any([work.signal, timeout.signal]);
+  try {
+    await run.withSource(signal, (source) =>
+      copyBatch({ plan: run.plan, claim, target: session, source, signal, onBytes }),
+    );
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function buildWork(member: Member, work: Work): Promise<void> {
+  const { claim, session, signal } = work;
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  const object = await readObject(session, (claim.spec as { object: string }).object);
+  if (object === undefined)
+    throw new RowfleetError('OBJECT_UNKNOWN', `the ledger holds no object for task ${claim.taskId}`);
+  if (object.state === 'back') return finishTask(session, claim, { seconds: 0 });
+  try {
+    await bringBack(session, object.captured, {
+      signal,
+      within: async (tx) => {
+        await setObjectState(tx, object.id, 'back');
+        await finishTask(tx, claim, { seconds: seconds() });
+      },
+    });
+  } catch (error) {
+    if (signal.aborted) throw error;
+    // The rows do not allow it: that is a finding, and the run goes on to verify.
+    await withSession(member.ledger.pool, async (other) => {
+      const finding = await buildProblem(other, object.captured, error);
+      if (finding === undefined) throw error;
+      await inTransaction(other, 'read committed', async () => {
+        await insertFindings(other, claim.runId, claim.taskId, [finding]);
+        await finishTask(other, claim, { seconds: seconds(), evidence: { findings: 1 } });
+      });
+    });
+  }
+}
+
+/** A loader: copies batches and builds what comes back, as many of each as its concurrency says, until `signal`. */
+export async function runLoader(options: MemberOptions): Promise<void> {
+  const member = await join('loader', options);
+  await serveUntil(member, options.signal, (leaving) => [
+    serve(member, copyJob.queue, leaving, copyWork),
+    serve(member, buildJob.queue, leaving, (work) => buildWork(member, work)),
+  ]);
+}

@@ -1,0 +1,115 @@
+import { openQueueBackend, type QueueBackend } from '../jobs/backend.ts';
+import type { ClaimedTask } from '../src/ledger/claim.ts';
+import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
+import { endWorker, insertWorker, renewLeases, type WorkerKind } from '../src/ledger/workers.ts';
+import { createLogger, type Logger } from '../src/log.ts';
+import { createMetrics, type Metrics, serveMetrics } from '../src/metrics.ts';
+import { endpointFromUrl } from '../src/pg/endpoint.ts';
+import { safeMessage } from '../src/pg/errors.ts';
+import { RunPlans } from './run-plans.ts';
+
+/** What every process of the fleet is told. */
+export interface MemberOptions {
+  targetUrl: string;
+  /** `redis://` or `rediss://`; the target database itself when absent. */
+  queueUrl?: string;
+  /** Tasks of one kind at the same time. Defaults to 2. */
+  concurrency?: number;
+  /** Ends the process in good order. */
+  signal: AbortSignal;
+  /** Loopback port for Prometheus; none by default. */
+  metricsPort?: number;
+}
+
+/** An attempt of this worker that is under way. */
+export interface LiveWork {
+  claim: ClaimedTask;
+  bytes: number;
+  abort: AbortController;
+}
+
+/** A process of the fleet: its place in the ledger, its queue, its attempts and their leases. */
+export interface Member {
+  id: string;
+  ledger: Ledger;
+  backend: QueueBackend;
+  log: Logger;
+  metrics: Metrics;
+  plans: RunPlans;
+  concurrency: number;
+  attempts: Set<LiveWork>;
+  close(): Promise<void>;
+}
+
+const heartbeatMs = 1_000;
+
+/** Another attempt took over, or the run does not want this one any more. */
+export class GivenUp extends Error {
+  constructor() {
+    super('the attempt is not wanted any more');
+    this.name = 'GivenUp';
+  }
+}
+
+async function beat(member: Member): Promise<void> {
+  const mine = [...member.attempts];
+  const lost = await renewLeases(
+    member.ledger.pool,
+    member.id,
+    mine.map(({ claim, bytes }) => ({ taskId: claim.taskId, number: claim.number, bytes })),
+  );
+  for (const work of mine) if (lost.includes(work.claim.taskId)) work.abort.abort(new GivenUp());
+}
+
+function startHeartbeat(member: Member): () => void {
+  let running = false;
+  const timer = setInterval(() => {
+    if (running) return;
+    running = true;
+    beat(member)
+      .catch((error) => member.log.warn({ error: safeMessage(error) }, 'heartbeat failed'))
+      .finally(() => {
+        running = false;
+      });
+  }, heartbeatMs);
+  return () => clearInterval(timer);
+}
+
+/** Joins the fleet. Throws when target or queue cannot be reached. */
+export async function join(kind: WorkerKind, options: MemberOptions): Promise<Member> {
+  const concurrency = options.concurrency ?? 2;
+  // Copies and builds each take a session, beside the heartbeat and what the ledger asks.
+  const ledger = openLedger(endpointFromUrl(options.targetUrl), {
+    max: 2 * concurrency + 4,
+    applicationName: `rowfleet ${kind}`,
+  });
+  try {
+    await migrateLedger(ledger);
+    const backend = await openQueueBackend(options.queueUrl, ledger);
+    const log = createLogger(kind);
+    const metrics = createMetrics(kind);
+    const server =
+      options.metricsPort === undefined
+        ? undefined
+        : await serveMetrics(metrics.registry, options.metricsPort);
+    const id = await insertWorker(ledger.pool, kind, concurrency);
+    const plans = new RunPlans(ledger, concurrency);
+    const member: Member = {
+      ...{ id, ledger, backend, log, metrics, plans, concurrency },
+      attempts: new Set(),
+      async close() {
+        stopHeartbeat();
+        await endWorker(ledger.pool, id).catch(() => {});
+        await server?.close();
+        await plans.close();
+        await ledger.close();
+      },
+    };
+    const stopHeartbeat = startHeartbeat(member);
+    log.info({ worker: id, queue: backend.label, concurrency }, `${kind} joined`);
+    return member;
+  } catch (error) {
+    await ledger.close().catch(() => {});
+    throw error;
+  }
+}

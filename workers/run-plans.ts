@@ -1,0 +1,86 @@
+import pLimit from 'p-limit';
+import type pg from 'pg';
+import { RowfleetError } from '../src/errors.ts';
+import type { ClaimedTask } from '../src/ledger/claim.ts';
+import type { Ledger } from '../src/ledger/ledger.ts';
+import { readRun } from '../src/ledger/runs.ts';
+import { destroySession, openPool, type Session, withSession } from '../src/pg/session.ts';
+import { resolveEndpoint } from '../src/plan/endpoints.ts';
+import { planHash } from '../src/plan/hash.ts';
+import type { ResolvedPlan } from '../src/plan/types.ts';
+
+/** A run's plan as this worker holds it, with the way to its source. */
+export interface LoadedRun {
+  id: string;
+  plan: ResolvedPlan;
+  planHash: string;
+  /** Runs `fn` with a source session, which an abort of `signal` destroys. */
+  withSource<T>(signal: AbortSignal, fn: (source: Session) => Promise<T>): Promise<T>;
+}
+
+/** The plan in the ledger is not the one that the run was started with. */
+export class PlanMoved extends RowfleetError {
+  constructor(runId: string) {
+    super('PLAN_MOVED', `the plan of run ${runId} in the ledger does not match its hash`, {
+      hint: 'somebody changed rowfleet.run by hand: cancel the run and start it anew',
+    });
+  }
+}
+
+/** Runs `fn` with `session` bound to `signal`: an abort destroys the session. */
+export async function bound<T>(session: Session, signal: AbortSignal, fn: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const onAbort = () => destroySession(session);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await fn();
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/**
+ * The plans of the runs this worker works for, each read once and held against its hash. Over all runs
+ * together at most `maxSources` source sessions are in use.
+ */
+export class RunPlans {
+  readonly #ledger: Ledger;
+  readonly #limit: ReturnType<typeof pLimit>;
+  readonly #maxSources: number;
+  readonly #runs = new Map<string, LoadedRun>();
+  readonly #pools: pg.Pool[] = [];
+
+  constructor(ledger: Ledger, maxSources: number) {
+    this.#ledger = ledger;
+    this.#maxSources = maxSources;
+    this.#limit = pLimit(maxSources);
+  }
+
+  /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked. */
+  async load(claim: ClaimedTask): Promise<LoadedRun> {
+    const known = this.#runs.get(claim.runId);
+    if (known?.planHash === claim.planHash) return known;
+    const run = await readRun(this.#ledger.pool, claim.runId);
+    if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
+    const pool = openPool(resolveEndpoint(run.plan.source.endpoint, process.env), {
+      max: this.#maxSources,
+      applicationName: `rowfleet run ${run.id}`,
+    });
+    this.#pools.push(pool);
+    const loaded: LoadedRun = {
+      id: run.id,
+      plan: run.plan,
+      planHash: claim.planHash,
+      withSource: (signal, fn) =>
+        this.#limit(() => withSession(pool, (source) => bound(source, signal, () => fn(source)))),
+    };
+    this.#runs.set(run.id, loaded);
+    return loaded;
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#pools.map((pool) => pool.end()));
+  }
+}

@@ -1,0 +1,75 @@
+import { DelayedError, type Job, type Processor, type Worker } from 'bullmq';
+import type { Doorbell } from '../jobs/doorbell.ts';
+import { closeWithin } from '../jobs/queues.ts';
+import { type AttemptOutcome, attemptTask, Leaving, type Work } from './attempt.ts';
+import type { Member } from './member.ts';
+
+/** Milliseconds that attempts get to finish after SIGTERM before they are rolled back and handed back. */
+const graceMs = Number(process.env.ROWFLEET_GRACE_SECONDS ?? 5) * 1000;
+
+/** Turns an outcome into what BullMQ does with the job. The ledger has recorded everything already. */
+async function answer(
+  job: Job<Doorbell>,
+  token: string | undefined,
+  outcome: AttemptOutcome,
+): Promise<string> {
+  if (outcome.kind === 'busy') {
+    await job.moveToDelayed(Date.now() + Math.ceil(outcome.waitMs) + 50, token);
+    throw new DelayedError();
+  }
+  // The job fails for whoever looks at the queue; whether the task is tried again is the ledger's business.
+  if (outcome.kind === 'failed') throw new Error(`${outcome.error.code}: ${outcome.error.message}`);
+  return outcome.kind;
+}
+
+function logOutcome(member: Member, bell: Doorbell, outcome: AttemptOutcome, ms: number): void {
+  const fields = { run: bell.run, task: bell.task, ms: Math.round(ms) };
+  if (outcome.kind === 'failed') {
+    const next = outcome.retryMs === null ? 'no more tries' : `next try in ${Math.round(outcome.retryMs)} ms`;
+    member.log.error({ ...fields, error: outcome.error }, `attempt failed, ${next}`);
+  } else if (outcome.kind === 'done') {
+    member.log.info(fields, 'task done');
+  } else {
+    member.log.debug(fields, `task ${outcome.kind}`);
+  }
+}
+
+/** Serves one queue of doorbells with one kind of work. */
+export function serve(
+  member: Member,
+  queue: string,
+  leaving: AbortSignal,
+  work: (input: Work) => Promise<void>,
+): Worker {
+  const process: Processor<Doorbell> = async (job, token, lockSignal) => {
+    const started = performance.now();
+    const signal = lockSignal === undefined ? leaving : AbortSignal.any([leaving, lockSignal]);
+    const outcome = await attemptTask(member, job.data.task, signal, work);
+    logOutcome(member, job.data, outcome, performance.now() - started);
+    return answer(job, token, outcome);
+  };
+  return member.backend.openWorker(queue, process, { concurrency: member.concurrency });
+}
+
+/**
+ * Waits until `signal` asks the process to leave, then lets attempts finish for the grace period, ends the
+ * rest, which hands them back, and closes everything.
+ */
+export async function serveUntil(
+  member: Member,
+  signal: AbortSignal,
+  start: (leaving: AbortSignal) => Worker[],
+): Promise<void> {
+  const leaving = new AbortController();
+  const workers = start(leaving.signal);
+  if (!signal.aborted)
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  member.log.info({ attempts: member.attempts.size }, 'leaving');
+  const timer = setTimeout(() => leaving.abort(new Leaving()), graceMs);
+  await closeWithin(
+    workers.map((worker) => worker.close()),
+    graceMs + 3_000,
+  );
+  clearTimeout(timer);
+  await member.close();
+}

@@ -1,0 +1,40 @@
+import { validateJob } from '../jobs/validate.ts';
+import { barrier } from '../src/barrier.ts';
+import { finishTask, lockClaim } from '../src/ledger/claim.ts';
+import { insertFindings } from '../src/ledger/findings.ts';
+import { readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
+import { readRun } from '../src/ledger/runs.ts';
+import { inTransaction } from '../src/pg/transaction.ts';
+import { runCheck } from '../src/validate/run-check.ts';
+import type { CheckSpec } from '../src/validate/types.ts';
+import type { Work } from './attempt.ts';
+import { join, type MemberOptions } from './member.ts';
+import { serve, serveUntil } from './serve.ts';
+
+async function checkWork({ claim, run, session, signal }: Work): Promise<void> {
+  const started = performance.now();
+  const { kind } = await readRun(session, run.id);
+  const loaded = kind === 'migrate' ? await readLoaded(session, run.id) : undefined;
+  const before = await readRowsBefore(session, run.id);
+  const outcome = await run.withSource(signal, (source) =>
+    runCheck({ source, target: session, plan: run.plan, loaded, before, signal }, claim.spec as CheckSpec),
+  );
+  await barrier('check.record');
+  await inTransaction(session, 'read committed', async () => {
+    await lockClaim(session, claim);
+    await insertFindings(session, claim.runId, claim.taskId, outcome.findings);
+    await finishTask(session, claim, {
+      rowsOut: outcome.rows,
+      seconds: (performance.now() - started) / 1000,
+      evidence: { ...outcome.evidence, findings: outcome.findings.length },
+    });
+  });
+}
+
+/** A validator: makes checks, as many at the same time as its concurrency says, until `signal`. */
+export async function runValidator(options: MemberOptions): Promise<void> {
+  const member = await join('validator', options);
+  await serveUntil(member, options.signal, (leaving) => [
+    serve(member, validateJob.queue, leaving, checkWork),
+  ]);
+}
