@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream';
 import pg from 'pg';
 import { connectionError } from './connection-error.ts';
 import type { Endpoint } from './endpoint.ts';
@@ -84,16 +85,18 @@ export function clientFor(endpoint: Endpoint): typeof pg.Client {
     }
 
     async #connect(): Promise<this> {
+      const internals = this as unknown as { ssl: Ssl; connection: { ssl: Ssl; stream: Duplex } };
       try {
         const ssl = await settledSsl(endpoint);
         // pg reads both when it connects; a Client for which the choice is made later must set them itself.
-        const internals = this as unknown as { ssl: Ssl; connection: { ssl: Ssl } };
         internals.ssl = ssl;
         internals.connection.ssl = ssl;
         await super.connect();
         return this;
       } catch (error) {
         settled.delete(endpoint);
+        // pg leaves the socket open when the failure is the client's own.
+        internals.connection.stream.destroy();
         throw connectionError(error, endpoint.label);
       }
     }

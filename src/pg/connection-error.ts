@@ -97,6 +97,9 @@ const byCode: Record<string, Advice> = {
   CERT_UNTRUSTED: certificate,
 };
 
+/** The message of the error by which an endpoint without a password answers a server that asks for one. */
+export const passwordMissing = 'no password is known';
+
 /** What pg says in words only. */
 const byMessage: [RegExp, string, Advice][] = [
   [
@@ -110,7 +113,7 @@ const byMessage: [RegExp, string, Advice][] = [
   ],
   [/timeout/i, 'ETIMEDOUT', byCode.ETIMEDOUT!],
   [
-    /password must be a (non-empty )?string/,
+    /no password is known|password must be a (non-empty )?string/,
     'PASSWORD_MISSING',
     {
       reason: 'the server asks for a password and there is none',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type pg from 'pg';
 import { usageError } from '../errors.ts';
+import { passwordMissing } from './connection-error.ts';
 import { completeParameters, type Parameters } from './parameters.ts';
 import { passwordFromFile } from './passfile.ts';
 import { readTls, type SslMode } from './tls.ts';
@@ -32,6 +33,11 @@ const whole = (name: string, text: string, max: number): number => {
 function defaultHost(port: number): string {
   const directories = process.platform === 'win32' ? [] : ['/var/run/postgresql', '/tmp'];
   return directories.find((directory) => existsSync(join(directory, `.s.PGSQL.${port}`))) ?? 'localhost';
+}
+
+/** Called when the server asks for a password; keeps pg from its own environment and password file. */
+function noPassword(): string {
+  throw new Error(passwordMissing);
 }
 
 function timeoutMs(seconds: string | undefined): number | undefined {
@@ -76,8 +82,7 @@ function build(given: Parameters, env: NodeJS.ProcessEnv): Endpoint {
     port,
     user,
     database,
-    // An empty one, so that pg asks neither its own environment nor its own password file.
-    password: password ?? (() => ''),
+    password: password ?? noPassword,
     ssl: local ? false : (tls.options ?? false),
     ...(parameters.application_name ? { application_name: parameters.application_name } : {}),
     ...(parameters.options ? { options: parameters.options } : {}),
