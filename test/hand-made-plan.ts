@@ -20,7 +20,8 @@ export interface HandMadeFlow {
 const native =
   /^(smallint|integer|bigint|boolean|uuid|bytea|date|real|double precision|text|character varying|time)/;
 
-const methodOf = (type: string): DigestMethod => {
+/** How the resolver has a column of a built-in type hashed. */
+export const methodOf = (type: string): DigestMethod => {
   if (type.startsWith('numeric') && !type.endsWith('[]')) return 'numeric';
   return native.test(type) && !type.endsWith('[]') ? 'native' : 'text';
 };
@@ -41,7 +42,7 @@ function resolvedFlow(flow: HandMadeFlow): ResolvedFlow {
     target: inPublic(flow.to),
     columns: Object.entries(flow.columns).map(([name, column]) => {
       const [expression, type] = typeof column === 'string' ? [column, 'text'] : column;
-      const cast = `(${expression})::${type}`;
+      const cast = `(${expression}\n)::${type}`;
       return {
         name,
         expression,

@@ -1,5 +1,5 @@
 import { duplicateKeys, type OffendingKeys, orphanKeys } from '../catalog/offending-keys.ts';
-import { display, type RelationName } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { excerpt } from './excerpt.ts';
 import type { CheckContext } from './run-check.ts';
@@ -60,7 +60,8 @@ export async function checkDuplicates(
   const rows = await countTarget(ctx.target, relation);
   const evidence = { duplicates: duplicates.count };
   if (duplicates.count === 0) return { rows, findings: [], evidence };
-  const summary = `${display(relation)}: ${keysOf(duplicates.count)} of ${name} stand more than once`;
+  const are = duplicates.count === 1 ? 'is' : 'are';
+  const summary = `${display(relation)}: ${keysOf(duplicates.count)} of ${name} ${are} there more than once`;
   return {
     rows,
     findings: [{ check: 'duplicates', relation, summary, details: details(duplicates, 'duplicate') }],

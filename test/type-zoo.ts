@@ -1,0 +1,143 @@
+/** Type → odd values of it, as text: values that something or other takes for one another. No two are equal. */
+export const typeZoo: Record<string, string[]> = {
+  smallint: ['0', '1', '-1', '-32768', '32767'],
+  integer: ['0', '1', '-1', '-2147483648', '2147483647'],
+  bigint: ['0', '-1', '4294967295', '1', '4294967296', '-9223372036854775808', '9223372036854775807'],
+  oid: ['0', '1', '4294967295'],
+  boolean: ['true', 'false'],
+  numeric: [
+    '1',
+    '1.0',
+    '1.00',
+    '10',
+    '100',
+    '-1',
+    '0',
+    '0.0',
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '1e-20',
+    '1e300',
+  ],
+  'numeric(6,2)': ['1.00', '1.01', 'NaN'],
+  real: ['0', '-0', '1', 'NaN', 'Infinity', '-Infinity', '1e-45', '3.4028235e38'],
+  'double precision': [
+    '0',
+    '-0',
+    '1',
+    'NaN',
+    'Infinity',
+    '-Infinity',
+    '5e-324',
+    '0.1',
+    '0.10000000000000002',
+  ],
+  money: ['0', '1', '-1', '0.01'],
+  text: [
+    '',
+    ' ',
+    '  ',
+    'a',
+    'A',
+    'ä',
+    'a\u0308',
+    '\\',
+    '\\.',
+    '\\N',
+    'NULL',
+    'a\tb',
+    'a\nb',
+    'a\r\nb',
+    '𝛑',
+    "'",
+    '"',
+  ],
+  'character varying(20)': ['', ' ', 'a', 'a ', 'A'],
+  'character(4)': ['', 'a', ' a', 'ab', 'A'],
+  bpchar: ['', ' ', 'a', 'a '],
+  name: ['', 'a', 'A', 'a '],
+  '"char"': ['', 'a', 'A'],
+  bytea: ['\\x', '\\x00', '\\x0000', '\\x01', '\\x5c2e', '\\xff'],
+  uuid: ['00000000-0000-0000-0000-000000000000', '00000000-0000-0000-0000-000000000001'],
+  date: ['2000-01-01', '2000-01-02', '0044-03-15 BC', '0044-03-15', 'infinity', '-infinity', '5874897-12-31'],
+  'time without time zone': ['00:00', '24:00', '00:00:00.000001', '12:00'],
+  'time with time zone': ['12:00+00', '13:00+01', '12:00+01', '12:00-01'],
+  'timestamp without time zone': [
+    '2000-01-01',
+    '2000-01-01 00:00:00.000001',
+    'infinity',
+    '-infinity',
+    '0044-03-15 BC',
+  ],
+  'timestamp with time zone': [
+    '2000-01-01 00:00+00',
+    '2000-01-01 00:00+01',
+    '2000-01-01 00:00-01',
+    'infinity',
+    '-infinity',
+  ],
+  'timestamp(3) with time zone': ['2000-01-01 00:00:00.001+00', '2000-01-01 00:00:00.002+00'],
+  interval: ['0', '30 days', '1 month', '720 hours', '1 day', '24 hours', '-1 day', '1 mon -1 day', '1 year'],
+  json: ['{}', '[]', 'null', '{"a":1}', '{"a": 1}', '{"a":1,"b":2}', '{"b":2,"a":1}', '{"a":1,"a":1}', '""'],
+  jsonb: ['{}', '[]', 'null', '{"a":1}', '{"a":1.0}', '[[1]]', '[1]', '1', '""', '{"a":{}}', '{"a":[]}'],
+  jsonpath: ['$', '$.a', 'strict $'],
+  xml: ['', '<a/>', '<a></a>', '<a> </a>'],
+  'integer[]': [
+    '{}',
+    '{1}',
+    '{{1}}',
+    '[0:0]={1}',
+    '[2:2]={1}',
+    '{1,NULL}',
+    '{NULL}',
+    '{1,2}',
+    '{{1,2}}',
+    '{{1},{2}}',
+  ],
+  'text[]': ['{}', '{""}', '{NULL}', '{"NULL"}', '{a,b}', '{"a,b"}', '{"a\\\\b"}', '{"\\""}'],
+  'numeric[]': ['{1}', '{1.0}', '{NaN}'],
+  'double precision[]': ['{0}', '{-0}', '{NaN}', '{0.1,0.2}', '{0.2,0.1}'],
+  int4range: ['empty', '[1,2)', '[1,3)', '(,)', '[1,)', '(,1)'],
+  numrange: ['empty', '[1,2)', '[1.0,2)', '[1,2]', '(1,2)'],
+  int4multirange: ['{}', '{[1,2)}', '{[1,2),[3,4)}'],
+  tsvector: ['', 'a', 'a:1', 'a:1A', "'a b'", 'a b'],
+  tsquery: ['a', 'a & b', 'a | b', '!a'],
+  'bit(3)': ['000', '001', '100'],
+  'bit varying': ['', '0', '00', '1'],
+  inet: ['10.0.0.1', '10.0.0.1/24', '10.0.0.0/24', '::1', '::ffff:10.0.0.1'],
+  cidr: ['10.0.0.0/8', '10.0.0.0/16'],
+  macaddr: ['08:00:2b:01:02:03', '08:00:2b:01:02:04'],
+  macaddr8: ['08:00:2b:01:02:03:04:05', '08:00:2b:01:02:03:04:06'],
+  point: ['(0,0)', '(-0,0)', '(0,1)', '(1,0)', '(NaN,0)'],
+  line: ['{1,2,3}', '{1,2,4}'],
+  lseg: ['[(0,0),(1,1)]', '[(1,1),(0,0)]'],
+  box: ['(1,1),(0,0)', '(2,1),(0,0)'],
+  path: ['[(0,0),(1,1)]', '((0,0),(1,1))'],
+  polygon: ['((0,0),(1,1))', '((1,1),(0,0))'],
+  circle: ['<(0,0),1>', '<(0,0),2>'],
+  pg_lsn: ['0/0', '1/0', '0/1'],
+  'public.mood': ['sad', 'ok'],
+  'public.pair': ['(,)', '(1,)', '(,"")', '(1,"")', '(1,a)'],
+  'public.email': ['', 'a@b', 'A@b'],
+};
+
+/** DDL of the user-defined types in the zoo. The labels of the enum may stand in any order. */
+export const zooTypes = (
+  labels: string,
+) => `create type mood as enum (${labels}); create type pair as (a int, b text);
+  create domain email as text`;
+
+const longest = Math.max(...Object.values(typeZoo).map((values) => values.length));
+
+/** DDL of a table with a key and one column for each type of the zoo. */
+export const zooTable = `create table zoo (id int primary key,
+  ${Object.keys(typeZoo)
+    .map((type, i) => `c${i} ${type}`)
+    .join(', ')})`;
+
+/** The rows of that table: one for each value of the type that has most; NULL where a type has no more. */
+export function zooRows(): (string | null)[][] {
+  const row = (n: number) => [String(n), ...Object.values(typeZoo).map((values) => values[n] ?? null)];
+  return Array.from({ length: longest }, (_, n) => row(n));
+}
