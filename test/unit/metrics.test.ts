@@ -12,7 +12,7 @@ test('a process serves what it counted, and nothing else', async () => {
     expect(text).toContain('rowfleet_copied_rows_total{process="loader"} 1200');
     expect(text).toContain('rowfleet_batches_total{outcome="done",process="loader"} 2');
     expect(text).toContain(
-      'rowfleet_batch_duration_seconds_bucket{le="4",outcome="done",process="loader"} 1',
+      'rowfleet_batch_duration_seconds_bucket{le="4",process="loader",outcome="done"} 1',
     );
     expect(text).toContain('process_resident_memory_bytes');
     expect((await fetch(new URL('/', server.url))).status).toBe(404);
