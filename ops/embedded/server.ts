@@ -7,8 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import { RowfleetError } from '../../src/errors.ts';
-import { findBinaries, type ServerVersion } from './binaries.ts';
+import { type Binaries, findBinaries, type ServerVersion } from './binaries.ts';
 import { assertReachable, findRunUser, type RunUser } from './run-user.ts';
+import { shutDown } from './stop.ts';
 
 export type { ServerVersion } from './binaries.ts';
 
@@ -54,7 +55,12 @@ function localeFlags(version: ServerVersion): string[] {
   return ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
 }
 
-async function initialise(version: ServerVersion, dataDir: string, user: RunUser): Promise<string> {
+async function initialise(
+  version: ServerVersion,
+  binaries: Binaries,
+  dataDir: string,
+  user: RunUser,
+): Promise<string> {
   const password = randomBytes(18).toString('base64url');
   const handover = `${dataDir}.password`;
   await mkdir(dataDir, { recursive: true, mode: 0o700 });
@@ -66,11 +72,10 @@ async function initialise(version: ServerVersion, dataDir: string, user: RunUser
   }
   const flags = ['--auth=password', '--username=postgres', `--pwfile=${handover}`, '--no-sync'];
   try {
-    await promisify(execFile)(
-      findBinaries(version).initdb,
-      [`--pgdata=${dataDir}`, ...flags, ...localeFlags(version)],
-      { ...user, cwd: '/' },
-    );
+    await promisify(execFile)(binaries.initdb, [`--pgdata=${dataDir}`, ...flags, ...localeFlags(version)], {
+      ...user,
+      cwd: '/',
+    });
     await writeFile(passwordFile(dataDir), password, { mode: 0o600 });
   } catch (error) {
     const stderr = (error as { stderr?: string }).stderr?.trim() || String(error);
@@ -78,7 +83,7 @@ async function initialise(version: ServerVersion, dataDir: string, user: RunUser
       'embedded-initdb',
       `initdb of PostgreSQL ${version} failed in ${dataDir}: ${stderr}`,
       {
-        hint: 'If libraries are missing, run npm rebuild: an install with --ignore-scripts leaves their links out.',
+        hint: 'If libraries are missing, run npm rebuild (an install with --ignore-scripts leaves their links out); if the folder is not empty, remove it.',
         cause: error,
       },
     );
@@ -95,11 +100,11 @@ async function initialise(version: ServerVersion, dataDir: string, user: RunUser
 const tetheredStart = `( { read -r _ <&3; kill -INT $$; } >/dev/null 2>&1 & ) ; exec "$@" 3<&-`;
 
 async function launch(
+  postgres: string,
   options: ServerOptions,
   args: string[],
   user: RunUser,
 ): Promise<{ child: ChildProcess; log: string }> {
-  const { postgres } = findBinaries(options.version);
   const log = join(options.dataDir, 'server.log');
   const output = await open(log, 'a');
   const tethered = !options.detached && process.platform !== 'win32';
@@ -150,40 +155,6 @@ async function untilReady(url: string, child: ChildProcess, log: string): Promis
   }
 }
 
-async function ended(pid: number, seconds: number): Promise<boolean> {
-  for (const deadline = Date.now() + seconds * 1000; Date.now() < deadline; await delay(20)) {
-    try {
-      process.kill(pid, 0);
-    } catch {
-      return true;
-    }
-  }
-  return false;
-}
-
-async function commandLine(pid: number): Promise<string> {
-  if (process.platform === 'linux') return readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  const { stdout } = await promisify(execFile)('ps', ['-o', 'command=', '-p', String(pid)]).catch(() => ({
-    stdout: '',
-  }));
-  return stdout;
-}
-
-/** Ends the server of a data directory, whoever started it; true when one was running. */
-export async function stopServer(dataDir: string): Promise<boolean> {
-  const absolute = resolve(dataDir);
-  const lines = (await readFile(join(absolute, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n');
-  const pid = Number(lines[0]);
-  // A pid file can outlive its server, and the number can belong to something else by now.
-  if (!pid || !(await commandLine(pid)).includes(absolute)) return false;
-  process.kill(pid, 'SIGINT'); // fast shutdown: ends sessions, writes a checkpoint
-  if (!(await ended(pid, 30))) {
-    process.kill(pid, 'SIGQUIT');
-    await ended(pid, 10);
-  }
-  return true;
-}
-
 /**
  * Starts a PostgreSQL server that npm installed, on loopback only, with a superuser `postgres` and a random password.
  * It ends with `stop()`, and with this process however that ends (unless `detached`).
@@ -195,10 +166,10 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   const dataDir = resolve(options.dataDir);
   const { version } = options;
   const user = findRunUser();
-  assertReachable(findBinaries(version).postgres, user);
+  const binaries = findBinaries(version, user);
   assertReachable(dataDir, user);
   const known = await readFile(passwordFile(dataDir), 'utf8').catch(() => undefined);
-  const password = known ?? (await initialise(version, dataDir, user));
+  const password = known ?? (await initialise(version, binaries, dataDir, user));
   const port = options.port ?? (await freePort());
   const settings = {
     listen_addresses: '127.0.0.1',
@@ -215,12 +186,14 @@ export async function startServer(options: ServerOptions): Promise<EmbeddedServe
   };
   const superuserUrl = urlFor('postgres');
   const { child, log } = await launch(
+    binaries.postgres,
     { ...options, dataDir },
     ['-D', dataDir, '-p', String(port), ...flags],
     user,
   );
   const stop = async () => {
-    await stopServer(dataDir);
+    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
+      await shutDown(child.pid);
     child.stdio[3]?.destroy();
   };
   try {
