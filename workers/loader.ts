@@ -1,7 +1,7 @@
 import { buildJob } from '../jobs/build.ts';
 import { copyJob } from '../jobs/copy.ts';
 import { bringBack } from '../src/constraints/apply.ts';
-import { buildProblem } from '../src/constraints/problem.ts';
+import { buildProblem } from '../src/constraints/build-problem.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
 import { RowfleetError } from '../src/errors.ts';
 import { finishTask } from '../src/ledger/claim.ts';

@@ -69,6 +69,8 @@ export function openPool(endpoint: Endpoint, options: { max: number; application
     onConnect: pin,
   });
   pool.on('error', () => {});
+  // A session that breaks while it is in use shows itself in the query under way.
+  pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
