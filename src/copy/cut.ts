@@ -16,5 +16,5 @@ export function cutBatch(cut: CutState, blocks: number): { spec: BatchSpec; cut:
   const lastOfLeaf = end >= cut.blocks[cut.leaf]!;
   const spec = { leaf: cut.leaf, fromBlock: cut.nextBlock, toBlock: lastOfLeaf ? null : end };
   const next = lastOfLeaf ? { leaf: cut.leaf + 1, nextBlock: 0 } : { leaf: cut.leaf, nextBlock: end };
-  return { spec, cut: { ...cut, ...next, batchBlocks: blocks }, done: next.leaf >= cut.blocks.length };
+  return { spec, cut: { ...cut, ...next }, done: next.leaf >= cut.blocks.length };
 }

@@ -39,7 +39,6 @@ export async function estimateFlow(
       rowsPerBlock: Math.max(1, drivingRows / Math.max(1, totalBlocks)),
       leaf: 0,
       nextBlock: 0,
-      batchBlocks: 0,
     },
     cutDone: flow.leaves.length === 0,
   };

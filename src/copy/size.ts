@@ -26,15 +26,13 @@ const slowGrowth = 2;
  */
 export function nextBatchBlocks(input: {
   recent: MeasuredBatch[];
-  previousBlocks: number;
   startBlocks: number;
   remainingBlocks: number;
   slots: number;
   aim: SizeAim;
 }): number {
   const measured = input.recent.filter((batch) => batch.blocks !== null && batch.blocks > 0);
-  const start = Math.max(1, input.previousBlocks || input.startBlocks);
-  if (measured.length === 0) return Math.min(start, Math.max(1, input.remainingBlocks));
+  if (measured.length === 0) return Math.max(1, Math.min(input.startBlocks, input.remainingBlocks));
   const total = (pick: (batch: MeasuredBatch) => number) =>
     measured.reduce((sum, batch) => sum + pick(batch), 0);
   const blocks = total((batch) => batch.blocks ?? 0);

@@ -8,8 +8,6 @@ export interface CutState {
   rowsPerBlock: number;
   leaf: number;
   nextBlock: number;
-  /** Size of the latest batch, in blocks; adaptive sizing goes on from there. 0 before the first. */
-  batchBlocks: number;
 }
 
 export interface FlowRow {
@@ -62,7 +60,7 @@ export async function restartFlows(on: Queryable, runId: string, names: string[]
     names,
   ]);
   await on.query(
-    `update rowfleet.flow set cut_done = false, cut = cut || '{"leaf": 0, "nextBlock": 0, "batchBlocks": 0}'
+    `update rowfleet.flow set cut_done = false, cut = cut || '{"leaf": 0, "nextBlock": 0}'
       where run_id = $1 and name = any($2)`,
     [runId, names],
   );

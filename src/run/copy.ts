@@ -14,7 +14,6 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
   const { id, plan } = ctx.run;
   const blocks = nextBatchBlocks({
     recent: await readRecentBatches(ctx.ledger, id, flow.name),
-    previousBlocks: 0,
     startBlocks: Math.ceil(plan.settings.batchSize / flow.cut.rowsPerBlock),
     remainingBlocks: remainingBlocks(flow.cut),
     slots,

@@ -1,0 +1,183 @@
+import type pg from 'pg';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import {
+  type ClaimedTask,
+  claimTask,
+  failTask,
+  finishTask,
+  handBackTask,
+  leaseMs,
+  lockClaim,
+  StaleAttempt,
+} from '../../src/ledger/claim.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { migrateLedger } from '../../src/ledger/ledger.ts';
+import { setRunState } from '../../src/ledger/runs.ts';
+import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';
+import { insertWorker, renewLeases } from '../../src/ledger/workers.ts';
+import { inTransaction } from '../../src/pg/transaction.ts';
+import { createLedger, createRun } from '../ledger.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let db: TestDatabase;
+let ledger: Ledger;
+let runId: string;
+let taskId: string;
+
+beforeAll(async () => {
+  db = await createDatabase(18);
+  ledger = await createLedger(db);
+});
+
+afterAll(async () => {
+  await ledger.close();
+  await db.drop();
+});
+
+beforeEach(async () => {
+  runId = await createRun(ledger);
+  await insertTask(ledger.pool, runId, 'check', 'public.t', {});
+  taskId = (await readOpenTasks(ledger.pool, runId))[0]!.id;
+});
+
+async function claim(session: pg.Client, worker = 'w'): Promise<ClaimedTask> {
+  const claimed = await claimTask(session, worker, taskId);
+  if (claimed.kind !== 'claimed') throw new Error(`not claimed: ${claimed.kind}`);
+  return claimed;
+}
+
+const finish = (session: pg.Client, claimed: ClaimedTask) =>
+  inTransaction(session, 'read committed', async () => {
+    await lockClaim(session, claimed);
+    await finishTask(session, claimed, { seconds: 1, rowsIn: 5 });
+  });
+
+const expireLease = () =>
+  ledger.pool.query(
+    `update rowfleet.attempt set lease_until = now() - interval '1 second' where task_id = $1`,
+    [taskId],
+  );
+
+const taskRow = async () =>
+  (await ledger.pool.query('select * from rowfleet.task where id = $1', [taskId])).rows[0];
+const outcomes = async () =>
+  (
+    await ledger.pool.query('select outcome from rowfleet.attempt where task_id = $1 order by number', [
+      taskId,
+    ])
+  ).rows.map((row) => row.outcome);
+
+describe('claim', () => {
+  it('is committed before the work starts, and finishing commits with it', async () => {
+    const session = await db.open();
+    const claimed = await claim(session);
+    expect(claimed.number).toBe(1);
+    expect(await taskRow()).toMatchObject({ state: 'running', attempt: 1 });
+    await finish(session, claimed);
+    expect(await taskRow()).toMatchObject({ state: 'done', rows_in: '5' });
+    expect(await claimTask(session, 'w', taskId)).toEqual({ kind: 'settled' });
+    expect(await outcomes()).toEqual(['done']);
+  });
+
+  it('keeps a second worker off as long as the lease runs', async () => {
+    const [first, second] = [await db.open(), await db.open()];
+    await claim(first);
+    const other = await claimTask(second, 'v', taskId);
+    expect(other.kind).toBe('busy');
+    expect((other as { waitMs: number }).waitMs).toBeGreaterThan(leaseMs / 2);
+  });
+
+  it('goes to one of many who come at once', async () => {
+    const sessions = await Promise.all(Array.from({ length: 6 }, () => db.open()));
+    const claims = await Promise.all(sessions.map((session) => claimTask(session, 'w', taskId)));
+    expect(claims.filter(({ kind }) => kind === 'claimed')).toHaveLength(1);
+    expect(claims.filter(({ kind }) => kind === 'busy')).toHaveLength(5);
+  });
+
+  it('ends the backend of a predecessor whose lease has run out, in the middle of its transaction', async () => {
+    const [first, second] = [await db.open(), await db.open()];
+    const stale = await claim(first);
+    await first.query('begin');
+    await lockClaim(first, stale);
+    await expireLease();
+    const fresh = await claim(second, 'v');
+    expect(fresh.number).toBe(2);
+    await expect(first.query('select 1')).rejects.toThrow();
+    await finish(second, fresh);
+    expect(await outcomes()).toEqual(['lost', 'done']);
+  });
+
+  it('lets a stale attempt lose at the fence', async () => {
+    const [first, second] = [await db.open(), await db.open()];
+    const stale = await claim(first);
+    // As if the predecessor's work sat in another backend than the ledger knows of.
+    await ledger.pool.query(`update rowfleet.attempt set backend_pid = 0 where task_id = $1`, [taskId]);
+    await expireLease();
+    const fresh = await claim(second, 'v');
+    await expect(finish(first, stale)).rejects.toBeInstanceOf(StaleAttempt);
+    await expect(
+      inTransaction(first, 'read committed', () => finishTask(first, stale, { seconds: 1 })),
+    ).rejects.toBeInstanceOf(StaleAttempt);
+    await failTask(ledger.pool, stale, { code: 'X', message: 'late' }, null);
+    await handBackTask(ledger.pool, stale);
+    expect(await taskRow()).toMatchObject({ state: 'running', attempt: 2, failures: 0 });
+    await finish(second, fresh);
+  });
+
+  it('waits out the back-off, and fails for good when no try is left', async () => {
+    const session = await db.open();
+    await failTask(ledger.pool, await claim(session), { code: '42P01', message: 'gone' }, 60_000);
+    expect(await taskRow()).toMatchObject({ state: 'waiting', failures: 1 });
+    expect((await claimTask(session, 'w', taskId)).kind).toBe('busy');
+    await ledger.pool.query('update rowfleet.task set not_before = null where id = $1', [taskId]);
+    await failTask(ledger.pool, await claim(session), { code: '42P01', message: 'gone' }, null);
+    expect(await taskRow()).toMatchObject({ state: 'failed', failures: 2, error: { code: '42P01' } });
+    expect(await claimTask(session, 'w', taskId)).toEqual({ kind: 'settled' });
+  });
+
+  it('does not count a task that was handed back as failed', async () => {
+    const session = await db.open();
+    await handBackTask(ledger.pool, await claim(session));
+    expect(await taskRow()).toMatchObject({ state: 'waiting', failures: 0, attempt: 1 });
+    expect((await claim(session)).number).toBe(2);
+  });
+
+  it('holds still while the run is stopped', async () => {
+    const session = await db.open();
+    await setRunState(ledger.pool, runId, ['running'], 'stopped');
+    expect(await claimTask(session, 'w', taskId)).toEqual({ kind: 'held' });
+  });
+});
+
+describe('leases', () => {
+  it('are renewed with every sign of life, and given up when the run is stopped', async () => {
+    const worker = await insertWorker(ledger.pool, 'loader', 2);
+    const session = await db.open();
+    const claimed = await claim(session, worker);
+    await expireLease();
+    const live = [{ taskId, number: claimed.number, bytes: 42 }];
+    expect(await renewLeases(ledger.pool, worker, live)).toEqual([]);
+    expect(await claimTask(await db.open(), 'v', taskId)).toMatchObject({ kind: 'busy' });
+    await setRunState(ledger.pool, runId, ['running'], 'stopped');
+    expect(await renewLeases(ledger.pool, worker, live)).toEqual([taskId]);
+  });
+
+  it('of an attempt that was taken over are given up', async () => {
+    const worker = await insertWorker(ledger.pool, 'loader', 2);
+    const claimed = await claim(await db.open(), worker);
+    await expireLease();
+    await claim(await db.open(), 'v');
+    expect(await renewLeases(ledger.pool, worker, [{ taskId, number: claimed.number, bytes: 0 }])).toEqual([
+      taskId,
+    ]);
+  });
+});
+
+it('the ledger is created once, by however many come at once', async () => {
+  const fresh = await createDatabase(14);
+  const others = await Promise.all(Array.from({ length: 4 }, () => createLedger(fresh)));
+  await migrateLedger(others[0]!);
+  expect((await fresh.query('select version from rowfleet.migration')).rows).toEqual([{ version: 1 }]);
+  await Promise.all(others.map((other) => other.close()));
+  await fresh.drop();
+});
