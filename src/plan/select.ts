@@ -10,7 +10,8 @@ export interface BlockRange {
 
 /** The flow's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
 export function fromClause(flow: ResolvedFlow, leaf?: Leaf): string {
-  const driving = leaf === undefined ? qualified(flow.driving) : `only ${qualified(leaf)}`;
+  const driving =
+    leaf === undefined && !flow.only ? qualified(flow.driving) : `only ${qualified(leaf ?? flow.driving)}`;
   return `from ${driving} as ${flow.alias}${flow.join === '' ? '' : `\n${flow.join}\n`}`;
 }
 
@@ -23,8 +24,10 @@ export function whereClause(flow: ResolvedFlow, conditions: string[] = []): stri
 function rangeConditions(flow: ResolvedFlow, range: BlockRange): string[] {
   if (!range.leaf.hasCtid) return [];
   const conditions: string[] = [];
-  if (range.fromBlock > 0) conditions.push(`${flow.alias}.ctid >= ${literal(`(${range.fromBlock},0)`)}::pg_catalog.tid`);
-  if (range.toBlock !== null) conditions.push(`${flow.alias}.ctid < ${literal(`(${range.toBlock},0)`)}::pg_catalog.tid`);
+  if (range.fromBlock > 0)
+    conditions.push(`${flow.alias}.ctid >= ${literal(`(${range.fromBlock},0)`)}::pg_catalog.tid`);
+  if (range.toBlock !== null)
+    conditions.push(`${flow.alias}.ctid < ${literal(`(${range.toBlock},0)`)}::pg_catalog.tid`);
   return conditions;
 }
 

@@ -52,6 +52,12 @@ export interface Plan {
   flows: FlowSpec[];
   /** Whether target tables that hold rows already are accepted (`allow_non_empty: true`). Defaults to false. */
   allowNonEmpty: boolean;
+  /** `migration.dry_run`: as if `migrate` had been called with `--dry-run`. Defaults to false. */
+  dryRun: boolean;
+  /** `migration.backup_before_migrate`: refused while a target table holds rows. Defaults to false. */
+  backupBeforeMigrate: boolean;
+  /** Line of each path in the file, for problems that only a catalog can show. */
+  lines: Record<string, number>;
 }
 
 /**
@@ -99,6 +105,8 @@ export interface Leaf extends RelationName {
 export interface ResolvedFlow {
   name: string;
   driving: RelationName & { oid: number };
+  /** Rows of the driving table's inheritance children do not belong to the flow: they are copied as tables of their own. */
+  only: boolean;
   /** Quoted alias of the driving table in expressions. */
   alias: string;
   leaves: Leaf[];
@@ -117,6 +125,8 @@ export interface ResolvedFlow {
 /** A target table that the plan fills. */
 export interface ResolvedTarget extends RelationName {
   oid: number;
+  /** Read it with ONLY: an ordinary table, whose inheritance children hold rows of their own. False for a partitioned one. */
+  only: boolean;
   /** Target columns that identify a row: primary key, else a unique not-null key; empty for none. */
   key: string[];
 }

@@ -1,0 +1,67 @@
+import type { Session } from '../pg/session.ts';
+
+export interface Column {
+  name: string;
+  typeOid: number;
+  /** pg_attribute.atttypmod; -1 for none. */
+  typmod: number;
+  /** `format_type`, with typmod. */
+  type: string;
+  notNull: boolean;
+  /** Has a default of its own or of its domain. */
+  hasDefault: boolean;
+  identity: boolean;
+  generated: boolean;
+  /** Comparisons look at bytes: false under a nondeterministic collation. */
+  deterministic: boolean;
+}
+
+/** The columns of the given relations, in their order; relations without columns are missing. */
+export async function readColumns(session: Session, oids: number[]): Promise<Map<number, Column[]>> {
+  const { rows } = await session.query<Column & { relation: number }>(
+    `select a.attrelid::int8::float8 as relation, a.attname::text as name,
+      a.atttypid::int8::float8 as "typeOid", a.atttypmod as typmod,
+      pg_catalog.format_type(a.atttypid, a.atttypmod) as type,
+      a.attnotnull or t.typnotnull as "notNull",
+      a.atthasdef and a.attgenerated = '' or t.typdefault is not null as "hasDefault",
+      a.attidentity <> '' as identity, a.attgenerated <> '' as generated,
+      coalesce(l.collisdeterministic, true) as deterministic
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    left join pg_catalog.pg_collation l on l.oid = a.attcollation
+    where a.attrelid = any ($1::int8[]::oid[]) and a.attnum > 0 and not a.attisdropped
+    order by a.attrelid, a.attnum`,
+    [oids],
+  );
+  const columns = new Map<number, Column[]>();
+  for (const { relation, ...column } of rows) {
+    const known = columns.get(relation);
+    if (known) known.push(column);
+    else columns.set(relation, [column]);
+  }
+  return columns;
+}
+
+/**
+ * The columns that identify a row of each relation: its primary key, else its first unique index of plain columns
+ * that are all NOT NULL. Relations without one are missing.
+ */
+export async function readKeys(session: Session, oids: number[]): Promise<Map<number, string[]>> {
+  const { rows } = await session.query<{ relation: number; key: string[] }>(
+    `select distinct on (i.indrelid) i.indrelid::int8::float8 as relation,
+      (select pg_catalog.array_agg(a.attname::text order by k.ordinality)
+        from pg_catalog.unnest(i.indkey::int2[]) with ordinality k (attnum, ordinality)
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where k.ordinality <= i.indnkeyatts) as key
+    from pg_catalog.pg_index i join pg_catalog.pg_class c on c.oid = i.indexrelid
+    where i.indrelid = any ($1::int8[]::oid[]) and i.indisunique and i.indisvalid
+      and i.indpred is null and i.indexprs is null
+      and not exists (
+        select from pg_catalog.unnest(i.indkey::int2[]) with ordinality k (attnum, ordinality)
+        join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where k.ordinality <= i.indnkeyatts and not a.attnotnull)
+    order by i.indrelid, i.indisprimary desc, i.indnkeyatts, c.relname collate "C"`,
+    [oids],
+  );
+  return new Map(rows.map(({ relation, key }) => [relation, key]));
+}

@@ -1,0 +1,21 @@
+import type { TypeCatalog } from '../catalog/data-types.ts';
+import type { Relations } from '../catalog/relations.ts';
+import type { ServerFacts } from '../catalog/server.ts';
+import type { Session } from '../pg/session.ts';
+import type { Problems } from './problems.ts';
+
+/** One database as resolving sees it. */
+export interface Side {
+  session: Session;
+  facts: ServerFacts;
+  searchPath: string[];
+  relations: Relations;
+  types: TypeCatalog;
+}
+
+/** What every step of resolving works with. */
+export interface ResolveContext {
+  source: Side;
+  target: Side;
+  problems: Problems;
+}

@@ -1,0 +1,79 @@
+import type { PathSegment } from './yaml-document.ts';
+
+/** A key whose promise rowfleet does not keep yet: refused by name, never ignored. */
+export interface NotBuilt {
+  path: PathSegment[];
+  message: string;
+  hint: string;
+}
+
+type Rule = (value: unknown) => Pick<NotBuilt, 'message' | 'hint'> | undefined;
+
+const always =
+  (message: string, hint: string): Rule =>
+  () => ({ message: `${message} is not built yet`, hint });
+
+const migration: Record<string, Rule> = {
+  validation_level: (value) =>
+    value === 'rigorous' || value === 'forensic'
+      ? { message: `validation_level: ${value} is not built yet`, hint: 'Use basic or standard.' }
+      : undefined,
+  enable_rollback: (value) =>
+    value === true
+      ? {
+          message: 'enable_rollback: true is not built yet: a finished run cannot be rolled back',
+          hint: 'Set enable_rollback: false. `rowfleet cancel` restores what was taken down in a run that goes on.',
+        }
+      : undefined,
+  adaptive_batching: always('adaptive_batching', 'Leave it out: batches are always sized adaptively.'),
+};
+
+const flow: Record<string, Rule> = {
+  transform: always('transform (a function per row)', 'Write the mapping as SQL expressions under columns.'),
+  on_conflict: (value) =>
+    value === 'error'
+      ? undefined
+      : {
+          message: `on_conflict: ${String(value)} is not built yet`,
+          hint: 'Leave it out or write error: a row that conflicts fails its batch.',
+        },
+  group_by: always('group_by', 'Group in a subquery under join, one output row for a driving row.'),
+  outputs: always('several outputs of one flow', 'Write a flow for each target table.'),
+};
+
+const plan: Record<string, Rule> = {
+  consistency: (value) =>
+    value === 'window'
+      ? undefined
+      : {
+          message: `consistency: ${String(value)} is not built yet`,
+          hint: 'Leave it out: the source must not be written to while the run goes on (window).',
+        },
+  quarantine: always('quarantine', 'Leave it out: a row that the target refuses fails its batch.'),
+};
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+// Takes the keys out, so that the definition, which does not know them, does not report them a second time.
+function takeOut(holder: unknown, rules: Record<string, Rule>, path: PathSegment[]): NotBuilt[] {
+  if (!isObject(holder)) return [];
+  return Object.entries(rules).flatMap(([key, rule]) => {
+    if (!(key in holder)) return [];
+    const refusal = rule(holder[key]);
+    const accepted = refusal === undefined && !['on_conflict', 'consistency'].includes(key);
+    if (!accepted) delete holder[key];
+    return refusal ? [{ path: [...path, key], ...refusal }] : [];
+  });
+}
+
+/** Finds every key that promises what is not built and removes it from the document. */
+export function takeOutNotBuilt(document: unknown): NotBuilt[] {
+  if (!isObject(document)) return [];
+  const flows = Array.isArray(document.flows) ? document.flows : [];
+  return [
+    ...takeOut(document, plan, []),
+    ...takeOut(document.migration, migration, ['migration']),
+    ...flows.flatMap((each, i) => takeOut(each, flow, ['flows', i])),
+  ];
+}

@@ -1,0 +1,240 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, dirname, extname, resolve } from 'node:path';
+import { z } from 'zod';
+import { usageError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import { durationPattern, type PlanDocument, planDefinition } from './definition.ts';
+import { specFromSettings, specFromUrl } from './endpoint-spec.ts';
+import { parseDriving } from './names.ts';
+import { takeOutNotBuilt } from './not-built.ts';
+import { Problems } from './problems.ts';
+import {
+  changingPart,
+  faultOfCondition,
+  faultOfExpression,
+  faultOfJoin,
+  type TextFault,
+} from './sql-rules.ts';
+import type { EndpointSpec, FlowSpec, Plan, PlanProblem, Settings } from './types.ts';
+import { type PathSegment, readYaml } from './yaml-document.ts';
+
+/** A plan file, read. `plan` is missing when a problem is an error. */
+export interface ParsedPlan {
+  plan?: Plan;
+  problems: PlanProblem[];
+  /** Passwords that stood literally in the file, by the variable that stands for them: for child processes' environments. */
+  secrets: Record<string, string>;
+}
+
+const unwrapped = (at: unknown): unknown => (at instanceof z.ZodOptional ? unwrapped(at.unwrap()) : at);
+
+/** The keys that may stand where an unknown one was found. */
+function knownKeys(path: readonly PropertyKey[]): string[] {
+  let at: unknown = planDefinition;
+  for (const segment of path) {
+    if (typeof segment === 'number' && at instanceof z.ZodArray) at = unwrapped(at.element);
+    else if (at instanceof z.ZodObject) at = unwrapped(at.shape[segment as string]);
+  }
+  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
+}
+
+const kinds: Record<string, string> = {
+  string: 'text',
+  int: 'a whole number',
+  number: 'a number',
+  array: 'a list',
+  object: 'a mapping',
+  record: 'a mapping',
+  boolean: 'true or false',
+};
+
+function describeIssue(issue: z.core.$ZodIssue): { message: string; hint?: string } {
+  if (issue.code === 'invalid_type' && issue.input === undefined) return { message: 'is missing' };
+  if (issue.message.startsWith('must')) return { message: issue.message };
+  if (issue.code === 'invalid_type') return { message: `must be ${kinds[issue.expected] ?? issue.expected}` };
+  if (issue.code === 'invalid_value') return { message: `must be ${issue.values.map(String).join(' or ')}` };
+  if (issue.code === 'too_small') {
+    const empty = issue.origin === 'string' || issue.origin === 'array';
+    return { message: empty ? 'must not be empty' : `must be at least ${issue.minimum}` };
+  }
+  if (issue.code === 'too_big') return { message: `must be at most ${issue.maximum}` };
+  return { message: issue.message };
+}
+
+function reportIssue(
+  issue: z.core.$ZodIssue,
+  problems: Problems,
+  path: PathSegment[] = issue.path as PathSegment[],
+): void {
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) {
+      const known = knownKeys(path);
+      const near = nearest(key, known);
+      const hint = near === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean ${near}?`;
+      problems.error([...path, key], `there is no key ${JSON.stringify(key)}`, hint);
+    }
+  } else if (issue.code === 'invalid_union') {
+    const text = {
+      source: 'text',
+      tables: '"*" or a list of table names',
+      schema: 'a file name or a list of file names',
+    };
+    const expected = text[path.at(-1) as keyof typeof text] ?? 'text or a number';
+    problems.error(path, `must be ${expected}`);
+  } else {
+    const { message, hint } = describeIssue(issue);
+    problems.error(path, message, hint);
+  }
+}
+
+const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
+
+function durationMs(text: string): number {
+  const [, amount, unit] = durationPattern.exec(text)!;
+  return Math.round(Number(amount) * unitMs[unit as keyof typeof unitMs]);
+}
+
+function readSettings(document: PlanDocument, problems: Problems): Settings {
+  const given = document.migration ?? {};
+  const batchTimeoutMs = durationMs(given.timeout_per_batch ?? '30s');
+  if (batchTimeoutMs < 100 || batchTimeoutMs > 86_400_000)
+    problems.error(['migration', 'timeout_per_batch'], 'must be from 100ms to 24h');
+  return {
+    batchSize: given.batch_size ?? 1000,
+    maxRetries: given.max_retries ?? 3,
+    batchTimeoutMs,
+    parallelWorkers: given.parallel_workers ?? 2,
+    validationLevel: given.validation_level ?? 'standard',
+  };
+}
+
+function readEndpoint(
+  document: PlanDocument,
+  side: 'source' | 'target',
+  problems: Problems,
+  secrets: Record<string, string>,
+): EndpointSpec {
+  const url = document[side];
+  const settings = document[`${side}_database`];
+  const variable = `${side.toUpperCase()}_DATABASE_PASSWORD`;
+  if (url !== undefined && settings !== undefined)
+    problems.error([side], `${side} and ${side}_database are both given`, 'Keep one of the two.');
+  if (url !== undefined) return specFromUrl(url, { problems, path: [side], secrets, variable });
+  if (settings !== undefined)
+    return specFromSettings(settings, { problems, path: [`${side}_database`], secrets, variable });
+  const hint = `Write ${side}: \${${side.toUpperCase()}_DATABASE_URL}, or ${side}_database with host, user and database.`;
+  problems.error([side], `the plan names no ${side} database`, hint);
+  return {};
+}
+
+function readSchema(document: PlanDocument, file: string, problems: Problems): string[] {
+  const written = document.schema ?? [];
+  const files = typeof written === 'string' ? [written] : written;
+  return files.map((name, i) => {
+    const path = resolve(dirname(file), name);
+    const place = typeof written === 'string' ? ['schema'] : ['schema', i];
+    if (!existsSync(path)) problems.error(place, `${name} does not exist`, `It is looked for at ${path}.`);
+    return path;
+  });
+}
+
+function checkFlow(flow: FlowSpec, path: PathSegment[], problems: Problems): void {
+  const check = (key: PathSegment[], fault: TextFault | undefined) => {
+    if (fault) problems.error([...path, ...key], fault.message, fault.hint);
+  };
+  if (!parseDriving(flow.from)) {
+    const hint = 'For example: chunks c, or "My Table" as t. What it is joined with belongs under join.';
+    problems.error([...path, 'from'], 'is not one table and its alias', hint);
+  }
+  if (flow.join !== undefined) check(['join'], faultOfJoin(flow.join));
+  if (flow.where !== undefined) check(['where'], faultOfCondition(flow.where));
+  for (const [column, expression] of Object.entries(flow.columns)) {
+    check(['columns', column], faultOfExpression(expression));
+    const changing = changingPart(expression);
+    if (changing !== undefined)
+      problems.warning(
+        [...path, 'columns', column],
+        `${changing} gives another value each time, so the validator will find every row different`,
+        'Write the value itself, or let the target column have it as its default and leave it out.',
+      );
+  }
+}
+
+function readFlows(document: PlanDocument, problems: Problems): FlowSpec[] {
+  const flows = (document.flows ?? []).map((flow) => ({
+    ...flow,
+    columns: Object.fromEntries(Object.entries(flow.columns).map(([name, value]) => [name, String(value)])),
+  }));
+  for (const [i, flow] of flows.entries()) {
+    checkFlow(flow, ['flows', i], problems);
+    const earlier = flows.findIndex(({ name }) => name === flow.name);
+    if (earlier < i)
+      problems.error(
+        ['flows', i, 'name'],
+        `the flow ${flow.name} stands in the plan twice`,
+        'Flow names are unique.',
+      );
+  }
+  return flows;
+}
+
+function readTables(document: PlanDocument, problems: Problems): string[] | '*' {
+  const tables = document.tables ?? (document.flows === undefined ? '*' : []);
+  if (tables !== '*') {
+    for (const [i, table] of tables.entries()) {
+      if (tables.indexOf(table) < i) problems.error(['tables', i], `${table} stands in the list twice`);
+    }
+  }
+  return tables;
+}
+
+/**
+ * Reads the text of a plan. All that is wrong with it comes in one answer; nothing is looked up in a database.
+ * `file` gives problems their place, the plan its default name, and schema files their folder.
+ */
+export function parsePlan(text: string, file: string): ParsedPlan {
+  const path = resolve(file);
+  const yaml = readYaml(text, path);
+  const secrets: Record<string, string> = {};
+  if (yaml.problems.length > 0) return { problems: yaml.problems, secrets };
+  const problems = new Problems({ file: path, lines: yaml.lines });
+  for (const refused of takeOutNotBuilt(yaml.value))
+    problems.error(refused.path, refused.message, refused.hint);
+  const checked = planDefinition.safeParse(yaml.value, { reportInput: true });
+  if (!checked.success) {
+    for (const issue of checked.error.issues) reportIssue(issue, problems);
+    return { problems: problems.sorted(), secrets };
+  }
+  const document = checked.data;
+  const plan: Plan = {
+    file: path,
+    name: document.name ?? basename(path, extname(path)),
+    source: readEndpoint(document, 'source', problems, secrets),
+    target: readEndpoint(document, 'target', problems, secrets),
+    schema: readSchema(document, path, problems),
+    settings: readSettings(document, problems),
+    tables: readTables(document, problems),
+    flows: readFlows(document, problems),
+    allowNonEmpty: document.allow_non_empty ?? false,
+    dryRun: document.migration?.dry_run ?? false,
+    backupBeforeMigrate: document.migration?.backup_before_migrate ?? false,
+    lines: yaml.lines,
+  };
+  return { ...(problems.hasErrors ? {} : { plan }), problems: problems.sorted(), secrets };
+}
+
+/** Reads a plan file; one that cannot be read throws a usage error. */
+export function loadPlan(file: string): ParsedPlan {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
+    throw usageError(
+      'plan-file',
+      `the plan ${file} ${reason}`,
+      '`rowfleet generate-config > plan.yaml` writes one.',
+    );
+  }
+  return parsePlan(text, file);
+}

@@ -1,0 +1,57 @@
+import type { PlanProblem } from './types.ts';
+import type { PathSegment } from './yaml-document.ts';
+import { formatPath } from './yaml-document.ts';
+
+/** Collects what is wrong with one plan, each thing with its place in the file. */
+export class Problems {
+  readonly all: PlanProblem[] = [];
+  readonly #file: string;
+  readonly #lines: Record<string, number>;
+
+  constructor(plan: { file: string; lines: Record<string, number> }) {
+    this.#file = plan.file;
+    this.#lines = plan.lines;
+  }
+
+  error(path: readonly PathSegment[], message: string, hint?: string): void {
+    this.#add('error', path, message, hint);
+  }
+
+  warning(path: readonly PathSegment[], message: string, hint?: string): void {
+    this.#add('warning', path, message, hint);
+  }
+
+  get hasErrors(): boolean {
+    return this.all.some(({ severity }) => severity === 'error');
+  }
+
+  /** Everything, in the order of the file. */
+  sorted(): PlanProblem[] {
+    return this.all.toSorted((a, b) => a.at.line - b.at.line);
+  }
+
+  // A path that the file does not spell out (a default) stands where its nearest ancestor does.
+  #lineOf(path: readonly PathSegment[]): number {
+    for (let length = path.length; length > 0; length--) {
+      const line = this.#lines[formatPath(path.slice(0, length))];
+      if (line !== undefined) return line;
+    }
+    return 1;
+  }
+
+  #add(
+    severity: PlanProblem['severity'],
+    path: readonly PathSegment[],
+    message: string,
+    hint?: string,
+  ): void {
+    const at = { file: this.#file, line: this.#lineOf(path), path: formatPath(path) };
+    this.all.push({ severity, at, message, ...(hint === undefined ? {} : { hint }) });
+  }
+}
+
+/** One problem as a terminal shows it: `plan.yaml:12 flows[0].to: …`, and the hint on a line of its own. */
+export function formatProblem({ severity, at, message, hint }: PlanProblem): string {
+  const place = `${at.file}:${at.line}${at.path === '' ? '' : ` ${at.path}`}`;
+  return `${place}: ${severity === 'warning' ? 'warning: ' : ''}${message}${hint === undefined ? '' : `\n    ${hint}`}`;
+}

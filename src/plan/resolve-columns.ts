@@ -1,0 +1,156 @@
+import type { Column } from '../catalog/columns.ts';
+import type { DataType } from '../catalog/data-types.ts';
+import { nearest } from '../nearest.ts';
+import { ident } from '../pg/quote.ts';
+import type { ResolveContext } from './context.ts';
+import { baseType, convert, isBuiltin, missingLabels } from './conversions.ts';
+import { comparable, digestOf, roundsSilently, travelsInBinary } from './digests.ts';
+import { bareLiteral } from './sql-rules.ts';
+import type { ResolvedColumn } from './types.ts';
+import type { PathSegment } from './yaml-document.ts';
+
+/** An expression and what the source says it is. */
+export interface TypedExpression {
+  expression: string;
+  typeOid: number;
+  typmod: number;
+  /** `format_type`. */
+  type: string;
+  sourceColumn?: string;
+}
+
+/** A column of a flow, and whether it may travel in binary. */
+export interface MappedColumn {
+  column: ResolvedColumn;
+  binary: boolean;
+}
+
+const largeObjectTypes = new Set(['oid', 'lo']);
+
+function checkMeaning(
+  ctx: ResolveContext,
+  from: DataType,
+  given: TypedExpression,
+  column: Column,
+  path: PathSegment[],
+) {
+  const { source, target, problems } = ctx;
+  if (largeObjectTypes.has(from.name) && source.facts.hasLargeObjects)
+    problems.error(
+      path,
+      `the source holds large objects, and a value of type ${from.name} may be the number of one`,
+      'Large objects are not copied. Cast the value to bigint if it is only a number.',
+    );
+  if (from.name === 'money' && source.facts.moneyLocale !== target.facts.moneyLocale)
+    problems.error(
+      path,
+      'money means different amounts: lc_monetary differs between source and target',
+      'Convert it in the plan: (…)::numeric.',
+    );
+  const lacking = missingLabels(source.types, target.types, from, column);
+  if (lacking.length > 0)
+    problems.warning(
+      path,
+      `the target’s ${column.type} lacks labels of the source’s: ${lacking.join(', ')}`,
+      'A row that has one fails its batch.',
+    );
+  if (roundsSilently(target.types, from, given.typmod, column))
+    problems.warning(
+      path,
+      `${given.type} into ${column.type}: PostgreSQL rounds what does not fit without an error`,
+      'The validator compares with the rounded value.',
+    );
+}
+
+/** Fits an expression to its target column: casts, COPY format, comparison. None when it cannot be, which is reported. */
+export function mapColumn(
+  ctx: ResolveContext,
+  given: TypedExpression,
+  column: Column,
+  path: PathSegment[],
+): MappedColumn | undefined {
+  const { source, target, problems } = ctx;
+  const from = source.types.byOid.get(given.typeOid)!;
+  const targetType = target.types.byOid.get(column.typeOid)!;
+  const storage = baseType(target.types, targetType);
+  // A bare literal has no type yet: it becomes the target's, as in an INSERT.
+  const literal = bareLiteral(given.expression) !== undefined && isBuiltin(storage);
+  const conversion = literal
+    ? ({ kind: 'cast', cast: `pg_catalog.${ident(storage.name)}`, to: storage } as const)
+    : convert(source.types, target.types, from, column);
+  if (conversion.kind === 'refused') {
+    const message = `${given.type} does not go into ${column.name}, which is ${column.type}: ${conversion.message}`;
+    problems.error(path, message, conversion.hint);
+    return undefined;
+  }
+  if (!literal) checkMeaning(ctx, from, given, column, path);
+  const cast = conversion.kind === 'cast';
+  if (cast && 'warning' in conversion && conversion.warning !== undefined)
+    problems.warning(
+      path,
+      `${given.type} into ${column.type}: ${conversion.warning}`,
+      'The validator compares with the converted value.',
+    );
+  const copyExpression = cast ? `(${given.expression}\n)::${conversion.cast}` : given.expression;
+  return {
+    column: {
+      name: column.name,
+      expression: given.expression,
+      copyExpression,
+      sourceType: given.type,
+      targetType: column.type,
+      compareExpression: comparable(target.types, copyExpression, column),
+      digest: digestOf(target.types, column, source.facts.encoding === target.facts.encoding),
+      notNull: column.notNull,
+      ...(given.sourceColumn === undefined ? {} : { sourceColumn: given.sourceColumn }),
+    },
+    binary: travelsInBinary(target.types, cast ? conversion.to : from, targetType),
+  };
+}
+
+/** Finds a target column that rows may bring a value for. None when there is none, which is reported. */
+export function findColumn(
+  ctx: ResolveContext,
+  columns: Column[],
+  name: string,
+  table: string,
+  path: PathSegment[],
+): Column | undefined {
+  const column = columns.find((each) => each.name === name);
+  if (!column) {
+    const near = nearest(
+      name,
+      columns.map((each) => each.name),
+    );
+    const hint =
+      near === undefined ? 'Column names are written as they are, without quotes.' : `Did you mean ${near}?`;
+    ctx.problems.error(path, `${table} has no column ${name} in the target`, hint);
+  } else if (column.generated) {
+    ctx.problems.error(
+      path,
+      `${name} is a generated column of ${table}`,
+      'Leave it out: the target computes it.',
+    );
+    return undefined;
+  }
+  return column;
+}
+
+/** Reports target columns that must have a value and get none. */
+export function reportMissingValues(
+  ctx: ResolveContext,
+  columns: Column[],
+  mapped: ReadonlySet<string>,
+  table: string,
+  path: PathSegment[],
+): void {
+  for (const column of columns) {
+    const filled = mapped.has(column.name) || column.hasDefault || column.identity || column.generated;
+    if (column.notNull && !filled)
+      ctx.problems.error(
+        path,
+        `${column.name} of ${table} is NOT NULL and gets no value`,
+        'Give it an expression, or a default in the target.',
+      );
+  }
+}

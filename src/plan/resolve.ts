@@ -1,0 +1,174 @@
+import { readKeys } from '../catalog/columns.ts';
+import { inOpenTransaction } from '../catalog/server.ts';
+import { display, literal, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { inTransaction, setSearchPath } from '../pg/transaction.ts';
+import type { ResolveContext, Side } from './context.ts';
+import { Describer } from './describe.ts';
+import { Problems } from './problems.ts';
+import { checkDatabases, readSide } from './resolve-databases.ts';
+import { type FlowResult, resolveFlow } from './resolve-flow.ts';
+import { resolveTables } from './resolve-tables.ts';
+import { bareLiteral } from './sql-rules.ts';
+import type {
+  EndpointSpec,
+  Plan,
+  PlanProblem,
+  ResolvedDatabase,
+  ResolvedPlan,
+  ResolvedTarget,
+} from './types.ts';
+
+/** A plan held against both catalogs. `resolved` is missing when a problem is an error. */
+export interface Resolution {
+  resolved?: ResolvedPlan;
+  problems: PlanProblem[];
+}
+
+/** Tables named twice, flows that would fill a table with the same rows, a table that would be copied into itself. */
+function checkTogether(ctx: ResolveContext, results: FlowResult[]): void {
+  const sameDatabase = ctx.source.facts.identity === ctx.target.facts.identity;
+  for (const [i, { flow, target, path }] of results.entries()) {
+    const earlier = results.slice(0, i);
+    if (earlier.some((other) => other.flow.name === flow.name))
+      ctx.problems.error(
+        path,
+        `there are two flows called ${flow.name}`,
+        'A table under tables is a flow of that name.',
+      );
+    const rival = earlier.find((other) => other.target.oid === target.oid && !disjoint(other.flow, flow));
+    if (rival)
+      ctx.problems.warning(
+        path,
+        `${flow.name} and ${rival.flow.name} both fill ${display(target)}, and nothing in the plan keeps their rows apart`,
+        'Give them where conditions that exclude each other, or a column with a literal of its own.',
+      );
+    if (sameDatabase && flow.reads.some((read) => display(read) === display(target)))
+      ctx.problems.error(
+        path,
+        `${display(target)} would be read and filled at once`,
+        'Source and target are the same database: fill another table.',
+      );
+  }
+}
+
+type Flow = FlowResult['flow'];
+
+/** Whether declared conditions or different literals keep two flows' rows apart. */
+function disjoint(a: Flow, b: Flow): boolean {
+  if (a.where !== '' && b.where !== '' && a.where !== b.where) return true;
+  return a.columns.some((column) => {
+    const twin = b.columns.find(({ name }) => name === column.name);
+    const [mine, other] = [bareLiteral(column.expression), twin && bareLiteral(twin.expression)];
+    return mine !== undefined && other !== undefined && mine !== other;
+  });
+}
+
+async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promise<ResolvedTarget[]> {
+  const targets = new Map(results.map(({ target }) => [target.oid, target]));
+  const keys = await readKeys(ctx.target.session, [...targets.keys()]);
+  return [...targets.values()].map(({ schema, name, oid, kind }) => ({
+    schema,
+    name,
+    oid,
+    only: kind !== 'p',
+    key: keys.get(oid) ?? [],
+  }));
+}
+
+/** Tables that hold rows; looked up a hundred at a time. */
+async function filled(target: Session, tables: ResolvedTarget[]): Promise<Set<number>> {
+  const found = new Set<number>();
+  for (let from = 0; from < tables.length; from += 100) {
+    const looks = tables
+      .slice(from, from + 100)
+      .map(
+        (table) =>
+          `select ${literal(String(table.oid))} as oid where exists (select from ${table.only ? 'only ' : ''}${qualified(table)})`,
+      );
+    const { rows } = await target.query<{ oid: string }>(looks.join(' union all '));
+    for (const { oid } of rows) found.add(Number(oid));
+  }
+  return found;
+}
+
+async function checkEmpty(
+  ctx: ResolveContext,
+  plan: Plan,
+  results: FlowResult[],
+  targets: ResolvedTarget[],
+): Promise<void> {
+  const withRows = await filled(ctx.target.session, targets);
+  if (withRows.size > 0 && plan.backupBeforeMigrate)
+    ctx.problems.error(
+      ['migration', 'backup_before_migrate'],
+      'backup_before_migrate: true is not built yet, and the target holds rows',
+      'Back the target up yourself and set it to false, or empty its tables.',
+    );
+  if (plan.allowNonEmpty) return;
+  for (const oid of withRows) {
+    const { target, path } = results.find((result) => result.target.oid === oid)!;
+    ctx.problems.error(
+      path,
+      `${display(target)} holds rows in the target`,
+      'Empty it, or set allow_non_empty: true to add to it.',
+    );
+  }
+}
+
+const databaseOf = (endpoint: EndpointSpec, { facts, searchPath }: Side): ResolvedDatabase => ({
+  endpoint,
+  version: facts.version,
+  encoding: facts.encoding,
+  searchPath,
+});
+
+async function resolveFlows(ctx: ResolveContext, plan: Plan): Promise<FlowResult[]> {
+  // Before the savepoint: going back to it must not undo the path.
+  await setSearchPath(ctx.source.session, ctx.source.searchPath);
+  const describer = await Describer.begin(ctx.source.session);
+  const results: FlowResult[] = [];
+  for (const [i, spec] of plan.flows.entries()) {
+    const result = await resolveFlow(ctx, describer, spec, ['flows', i]);
+    if (result) results.push(result);
+  }
+  return results;
+}
+
+async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<ResolvedPlan> {
+  const results = [...(await resolveTables(ctx, plan)), ...(await resolveFlows(ctx, plan))];
+  checkTogether(ctx, results);
+  const targets = await resolveTargets(ctx, results);
+  await checkEmpty(ctx, plan, results, targets);
+  return {
+    format: 1,
+    name: plan.name,
+    source: databaseOf(plan.source, ctx.source),
+    target: databaseOf(plan.target, ctx.target),
+    settings: plan.settings,
+    flows: results.map(({ flow }) => flow),
+    targets,
+    allowNonEmpty: plan.allowNonEmpty,
+  };
+}
+
+/**
+ * Holds a plan against both live catalogs; nothing is written, and plan text is described, never run. All that is
+ * wrong comes in one answer. The source session must be idle; the target session may stand in a transaction of the
+ * caller's, whose uncommitted tables count (`applySchema`).
+ */
+export async function resolvePlan(plan: Plan, source: Session, target: Session): Promise<Resolution> {
+  const problems = new Problems(plan);
+  if (inOpenTransaction(source)) throw new Error('resolvePlan needs a source session without a transaction');
+  const facts = await checkDatabases(source, target, problems);
+  if (problems.hasErrors) return { problems: problems.sorted() };
+  const resolved = await inTransaction(source, 'repeatable read, read only', async () => {
+    const ctx: ResolveContext = {
+      source: await readSide(source, facts.source),
+      target: await readSide(target, facts.target),
+      problems,
+    };
+    return resolveAgainst(ctx, plan);
+  });
+  return { ...(problems.hasErrors ? {} : { resolved }), problems: problems.sorted() };
+}
