@@ -113,11 +113,11 @@ export async function orphanKeys(
   const columns = foreignKey.columns.map((column) => `referencing.${ident(column)}`);
   const list = columns.map((column, i) => `${column} as k${i + 1}`).join(', ');
   const matches = await keyComparisons(session, relation, foreignKey);
-  const known = foreignKey.match === 'full' ? 'num_nonnulls(%) > 0' : 'num_nulls(%) = 0';
-  const checked = `pg_catalog.${known.replace('%', columns.join(', '))}`;
+  const checked = `pg_catalog.${foreignKey.match === 'full' ? 'num_nonnulls' : 'num_nulls'}(${columns.join(', ')})`;
+  const bound = foreignKey.match === 'full' ? '> 0' : '= 0';
   const offenders = `
     select distinct ${list} from ${await ownRows(session, relation)} as referencing
-    where ${checked} and not exists (
+    where ${checked} ${bound} and not exists (
       select from ${await ownRows(session, foreignKey.references)} as referenced where ${matches.join(' and ')})`;
   return readOffenders(session, offenders, foreignKey.columns, limit);
 }

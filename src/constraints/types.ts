@@ -27,9 +27,20 @@ export interface UniqueKey {
  */
 export interface CapturedObject {
   kind:
-    | 'primary key' | 'unique' | 'exclusion' | 'index' | 'foreign key' | 'trigger'
-    | 'cluster' | 'replica identity' | 'sequence' | 'statistics' | 'materialized view';
+    | 'primary key'
+    | 'unique'
+    | 'exclusion'
+    | 'index'
+    | 'foreign key'
+    | 'trigger'
+    | 'cluster'
+    | 'replica identity'
+    | 'sequence'
+    | 'statistics'
+    | 'materialized view';
   relation: RelationName;
+  /** The plan's table whose last batch it waits for, where that is not `relation`: a partition's root, say. */
+  loadedTable?: RelationName;
   name: string;
   phase: RestorePhase;
   /** Objects of one phase and relation come back in ascending order; equal ones may be built at the same time. */
@@ -38,4 +49,12 @@ export interface CapturedObject {
   bringBack: string[];
   foreignKey?: ForeignKey;
   uniqueKey?: UniqueKey;
+}
+
+/** Something that could have come down but stays up, and why, in words. */
+export interface KeptObject {
+  kind: CapturedObject['kind'];
+  relation: RelationName;
+  name: string;
+  reason: string;
 }
