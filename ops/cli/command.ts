@@ -22,23 +22,20 @@ export function withPlanOption(command: Command): Command {
 }
 
 /**
- * Wraps a command's work as a commander action: sets the process's exit code, and prints what was thrown.
- * Nothing below calls process.exit.
+ * Wraps a command's work as a commander action: the options come first, then the arguments. Sets the process's exit
+ * code and prints what was thrown; nothing below calls process.exit.
  */
-export function perform<Args extends unknown[]>(
-  work: (
-    options: Args extends [...unknown[], infer O, unknown] ? O : never,
-    ...args: unknown[]
-  ) => Promise<ExitCode>,
-): (...args: Args) => Promise<void> {
-  return async (...args) => {
-    const options = args.at(-2) as never;
+export function perform<O extends CommonOptions>(
+  work: (options: O, ...args: (string | undefined)[]) => Promise<ExitCode>,
+): (...commander: unknown[]) => Promise<void> {
+  return async (...commander) => {
+    // Commander passes the arguments, then the options, then the command itself.
+    const options = commander.at(-2) as O;
     try {
-      process.exitCode = await work(options, ...args.slice(0, -2));
+      process.exitCode = await work(options, ...(commander.slice(0, -2) as (string | undefined)[]));
     } catch (error) {
       process.exitCode = exitCodeOfError(error);
-      const { json, color } = options as CommonOptions;
-      printFailure(error, { json: json === true, color });
+      printFailure(error, { json: options.json === true, color: options.color });
     }
   };
 }

@@ -7,13 +7,13 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 /** What a fleet is made of. */
 export interface FleetOptions {
-  /** Loader processes. */
+  /** Loader processes. With none there is no validator either: a scheduler alone, enough to cancel a run. */
   loaders: number;
   /** Batches that each loader copies at once. Defaults to 2. */
   concurrency?: number;
   /** Environment of the processes besides this one's: where target, source and queue are. */
   env: Record<string, string>;
-  /** Milliseconds between SIGTERM and SIGKILL. Defaults to 10_000. */
+  /** Milliseconds between SIGTERM and SIGKILL; more than a worker takes to leave. Defaults to 15_000. */
   graceMs?: number;
 }
 
@@ -56,11 +56,10 @@ function members(options: FleetOptions): Member[] {
     args: ['loader', '--concurrency', String(options.concurrency ?? 2)],
     restarts: 0,
   });
-  return [
-    { name: 'scheduler', args: ['scheduler'], restarts: 0 },
-    ...Array.from({ length: options.loaders }, loader),
-    { name: 'validator', args: ['validator'], restarts: 0 },
-  ];
+  const scheduler: Member = { name: 'scheduler', args: ['scheduler'], restarts: 0 };
+  if (options.loaders === 0) return [scheduler];
+  const validator: Member = { name: 'validator', args: ['validator'], restarts: 0 };
+  return [scheduler, ...Array.from({ length: options.loaders }, loader), validator];
 }
 
 function gone(child: ChildProcess | undefined): Promise<void> {
@@ -131,7 +130,7 @@ export function startFleet(options: FleetOptions): Fleet {
     kill,
     async stop() {
       signalAll('SIGTERM');
-      const late = setTimeout(kill, options.graceMs ?? 10_000);
+      const late = setTimeout(kill, options.graceMs ?? 15_000);
       await Promise.all(all.map((member) => gone(member.child)));
       clearTimeout(late);
       process.removeListener('exit', kill);

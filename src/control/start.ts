@@ -1,6 +1,13 @@
 import { usageError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { insertRun, lockRuns, type RunKind, readUnfinishedRuns, recordEvent } from '../ledger/runs.ts';
+import {
+  insertRun,
+  lockRuns,
+  type Run,
+  type RunKind,
+  readUnfinishedRuns,
+  recordEvent,
+} from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -19,6 +26,19 @@ export interface StartRequest {
 }
 
 /**
+ * Throws RUN_UNFINISHED if `run`, which can still go on, is of the plan `name`. For callers that want to know before
+ * the plan is resolved: the tables that such a run has filled would be called not empty.
+ */
+export function refuseUnfinished(run: Run, name: string, file: string): void {
+  if (run.name !== name || run.kind !== 'migrate') return;
+  throw usageError(
+    'RUN_UNFINISHED',
+    `run ${run.id} of plan "${run.name}" is ${run.state} in phase ${run.phase}`,
+    `go on with: rowfleet resume -c ${file} ${run.id}\nor undo it with: rowfleet cancel -c ${file} ${run.id}`,
+  );
+}
+
+/**
  * Writes a new run for the schedulers and returns its id. Throws RUN_UNFINISHED when an earlier run of the same
  * plan can still go on, and RUN_OVERLAPS when an unfinished run of another plan fills one of the same tables.
  */
@@ -30,13 +50,7 @@ export async function startRun(ledger: Ledger, request: StartRequest): Promise<s
       if (kind === 'migrate') {
         const targets = new Set(resolved.targets.map(display));
         for (const run of await readUnfinishedRuns(session)) {
-          if (run.name === resolved.name) {
-            throw usageError(
-              'RUN_UNFINISHED',
-              `run ${run.id} of plan "${run.name}" is ${run.state} in phase ${run.phase}`,
-              `go on with: rowfleet resume -c ${file} ${run.id}   or undo it with: rowfleet cancel -c ${file} ${run.id}`,
-            );
-          }
+          refuseUnfinished(run, resolved.name, file);
           const shared = run.plan.targets.map(display).find((target) => targets.has(target));
           if (shared !== undefined) {
             throw usageError(

@@ -26,7 +26,7 @@ async function aRun(name: string, phase = 'copy', kind = 'migrate'): Promise<str
      values ($1, $2, '{}', 'hash', '/plans/plan.yaml', $3, clock_timestamp() - interval '60 s') returning id`,
     [name, kind, phase],
   );
-  return rows[0].id;
+  return rows[0]!.id;
 }
 
 const aFlow = (run: string, name: string, cut: object, rest: { rows?: number; done?: boolean } = {}) =>
@@ -65,7 +65,7 @@ async function aBatch(
       batch.ago ?? null,
     ],
   );
-  return rows[0].id;
+  return rows[0]!.id;
 }
 
 describe('the progress of a run', () => {
@@ -200,7 +200,7 @@ describe('the progress of a run', () => {
     );
     await target.query(
       `insert into rowfleet.task (run_id, kind, relation, spec) values ($1, 'build', 'public.t', $2)`,
-      [run, JSON.stringify({ object: rows[0].id })],
+      [run, JSON.stringify({ object: rows[0]!.id })],
     );
     await aFlow(run, 'a', { blocks: [10], leaf: 0, nextBlock: 5 });
     const failed = await aBatch(run, 'a', { from: 0, to: 5, state: 'waiting' });

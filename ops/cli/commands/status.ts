@@ -1,0 +1,47 @@
+import type { Command } from 'commander';
+import { readFindings } from '../../../src/ledger/read-findings.ts';
+import { listRuns } from '../../../src/ledger/read-run.ts';
+import { withSession } from '../../../src/pg/session.ts';
+import { readProgress } from '../../../src/progress/snapshot.ts';
+import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { wantsColor } from '../render/color.ts';
+import { renderRuns, renderStatus } from '../render/status.ts';
+import { runIdOf, targetOf, withLedger } from '../target.ts';
+
+interface StatusOptions extends CommonOptions {
+  config?: string;
+}
+
+/** `rowfleet status [run]`: the runs of a target, or everything about one of them. Always ends 0 when it could look. */
+export function addStatus(program: Command): void {
+  const command = program
+    .command('status')
+    .summary('show the runs, or one run in detail')
+    .description(
+      'Shows the runs of a target, or one run: phase, flows, batches, attempts that run and where, ETA, checks and ' +
+        'findings with their keys and values. The target is that of the plan, or TARGET_DATABASE_URL.',
+    )
+    .argument('[run]', 'id of a run')
+    .option('-c, --config <plan.yaml>', 'the plan whose target to look at')
+    .addHelpText('after', '\nExample:\n  rowfleet status 12 -c plan.yaml');
+  withCommonOptions(command).action(
+    perform(async (options: StatusOptions, run?: string) => {
+      const runId = run === undefined ? undefined : runIdOf(run);
+      await withLedger(targetOf(options), async (ledger) => {
+        const color = wantsColor(process.stdout, options.color);
+        if (runId === undefined) {
+          const runs = await withSession(ledger.pool, (session) => listRuns(session));
+          if (options.json === true) for (const one of runs) emit('run', one);
+          else say(...renderRuns(runs, color));
+          return;
+        }
+        const snapshot = await readProgress(ledger, runId);
+        const findings = await withSession(ledger.pool, (session) => readFindings(session, runId));
+        if (options.json === true) emit('status', { ...snapshot, findings });
+        else say(...renderStatus(snapshot, findings, color));
+      });
+      return exitCode.verified;
+    }),
+  );
+}

@@ -1,0 +1,39 @@
+import type { Command } from 'commander';
+import { openQueueBackend } from '../../../jobs/backend.ts';
+import { uninstall } from '../../../src/control/uninstall.ts';
+import { ledgerExists, openLedger } from '../../../src/ledger/ledger.ts';
+import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
+import { exitCode } from '../exit-code.ts';
+import { openPlanFile } from '../plan-file.ts';
+
+/** `rowfleet uninstall`: removes every trace of rowfleet from a target and its queue. */
+export function addUninstall(program: Command): void {
+  const command = program
+    .command('uninstall')
+    .summary('remove the ledger and the queue from the target')
+    .description(
+      'Removes every trace of rowfleet from the target of a plan: the schemas rowfleet and rowfleet_queue, and with ' +
+        'QUEUE_URL its keys in Redis. The rows that were copied stay. Refused while a run is unfinished, because what ' +
+        'restores its target is in the ledger. Stop the fleet first.',
+    );
+  withPlanOption(command).addHelpText('after', '\nExample:\n  rowfleet uninstall -c plan.yaml');
+  withCommonOptions(command).action(
+    perform(async (options: CommonOptions & { config: string }) => {
+      const { target } = openPlanFile(options.config, options);
+      const ledger = openLedger(target, { max: 2, applicationName: 'rowfleet cli' });
+      try {
+        const there = await ledgerExists(ledger.pool);
+        // Opened before the ledger goes: its name in a shared Redis is kept there.
+        const backend = there ? await openQueueBackend(process.env.QUEUE_URL, ledger) : undefined;
+        await uninstall(ledger);
+        await backend?.destroy();
+        if (options.json === true) emit('uninstalled', { target: target.label, found: there });
+        else
+          say(there ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`);
+      } finally {
+        await ledger.close();
+      }
+      return exitCode.verified;
+    }),
+  );
+}

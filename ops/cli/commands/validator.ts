@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import { type CommonOptions, withCommonOptions } from '../command.ts';
+import { metricsPortOf, serve, wholeNumber } from '../serve.ts';
+
+interface ValidatorOptions extends CommonOptions {
+  concurrency: string;
+  metricsPort?: string;
+}
+
+/** `rowfleet validator`: makes the checks of every run. */
+export function addValidator(program: Command): void {
+  const command = program
+    .command('validator')
+    .summary('run a validator of the fleet')
+    .description(
+      'Checks what was copied: counts, digests, relationships. ' +
+        'Reads TARGET_DATABASE_URL, the variables that plans name, and QUEUE_URL.',
+    )
+    .option('--concurrency <n>', 'checks to make at the same time', '2')
+    .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
+    .addHelpText('after', '\nExample:\n  TARGET_DATABASE_URL=postgres://app@db/new rowfleet validator');
+  withCommonOptions(command).action(
+    serve(async (context, options: ValidatorOptions) => {
+      const concurrency = wholeNumber('--concurrency', options.concurrency, 1, 64);
+      const metricsPort = metricsPortOf(options);
+      const { runValidator } = await import('../../../workers/validator.ts');
+      await runValidator({ ...context, concurrency, metricsPort });
+    }),
+  );
+}

@@ -1,0 +1,57 @@
+import { hostname, userInfo } from 'node:os';
+import { usageError } from '../../src/errors.ts';
+import { type Ledger, ledgerExists, openLedger } from '../../src/ledger/ledger.ts';
+import { type Endpoint, endpointFromUrl } from '../../src/pg/endpoint.ts';
+import type { CommonOptions } from './command.ts';
+import { openPlanFile } from './plan-file.ts';
+
+/** The URL of the target for a process of the fleet. Throws a usage error when TARGET_DATABASE_URL is not set. */
+export function targetUrlFromEnvironment(): string {
+  const url = process.env.TARGET_DATABASE_URL;
+  if (url !== undefined && url !== '') return url;
+  throw usageError(
+    'TARGET_UNKNOWN',
+    'TARGET_DATABASE_URL is not set',
+    'export TARGET_DATABASE_URL=postgres://user@host/database, the target of the runs to work on',
+  );
+}
+
+/** The target of a command that only looks: from the plan where one is given, else from TARGET_DATABASE_URL. */
+export function targetOf(options: CommonOptions & { config?: string }): Endpoint {
+  if (options.config !== undefined) return openPlanFile(options.config, options).target;
+  return endpointFromUrl(targetUrlFromEnvironment());
+}
+
+/** Opens the ledger of a target that must have one; `use` gets it, and it is closed afterwards. */
+export async function withLedger<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
+  const ledger = openLedger(endpoint, { max: 2, applicationName: 'rowfleet cli' });
+  try {
+    if (!(await ledgerExists(ledger.pool))) {
+      throw usageError(
+        'LEDGER_MISSING',
+        `${endpoint.label} holds no runs of rowfleet`,
+        'rowfleet migrate -c plan.yaml starts the first one; is this the right target?',
+      );
+    }
+    return await use(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** A run id from the command line. Throws a usage error for anything but a positive whole number. */
+export function runIdOf(text: string): string {
+  if (/^[1-9]\d{0,17}$/.test(text)) return text;
+  throw usageError('RUN_ID_INVALID', `"${text}" is not the id of a run`, 'rowfleet status lists the runs');
+}
+
+/** Who asks, for the run's events: `user@host`. */
+export function actor(): string {
+  let name = 'unknown';
+  try {
+    name = userInfo().username;
+  } catch {
+    // A container may run as a user id without a name.
+  }
+  return `${name}@${hostname()}`;
+}
