@@ -68,12 +68,12 @@ export function handMadePlan(flows: HandMadeFlow[], keys: Record<string, string[
     only: true,
     key: keys[name] ?? [],
   }));
-  const database = { endpoint: {}, version: 0, encoding: 'UTF8', searchPath: ['public'] };
+  const database = () => ({ endpoint: {}, version: 0, encoding: 'UTF8', searchPath: ['public'] });
   return {
     format: 1,
     name: 'hand-made',
-    source: database,
-    target: database,
+    source: database(),
+    target: database(),
     settings: {
       batchSize: 1000,
       maxRetries: 3,

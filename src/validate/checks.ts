@@ -3,11 +3,9 @@ import { display, type RelationName } from '../pg/quote.ts';
 import type { ResolvedPlan, ValidationLevel } from '../plan/types.ts';
 import type { CheckSpec } from './types.ts';
 
-/** Foreign keys that come back without holding for the rows that are there: NOT VALID and NOT ENFORCED ones. */
-function comesBackUnproven(object: CapturedObject): boolean {
-  const ends = (ending: RegExp) => object.bringBack.some((sql) => ending.test(sql));
-  return ends(/not\s+(valid|enforced)\s*;?\s*$/i) && !ends(/\svalidate\s+constraint\s/i);
-}
+/** Whether a foreign key comes back without holding for the rows that are there, as it was. */
+const comesBackUnproven = ({ bringBack }: CapturedObject): boolean =>
+  bringBack.some((sql) => /\snot\s+(valid|enforced)\s*;?\s*$/i.test(sql));
 
 function relationshipCheck(object: CapturedObject): CheckSpec[] {
   const { relation, name, foreignKey, uniqueKey } = object;

@@ -1,6 +1,6 @@
 import type { Session } from '../pg/session.ts';
 import type { Comparison } from './comparison.ts';
-import { type DigestSide, rowsOfKeys } from './digest-sql.ts';
+import { type DigestSide, fetchedCharacters, rowsOfKeys } from './digest-sql.ts';
 import { excerpt, excerpts } from './excerpt.ts';
 import type { KeyDifference } from './merge-digests.ts';
 import { planQuery } from './plan-query.ts';
@@ -35,10 +35,20 @@ function keyText(side: DigestSide, row: Row): Record<string, string | null> {
   return Object.fromEntries(positions.map((i) => [side.columns[i]!.name, excerpt(row.texts[i] ?? null)]));
 }
 
+function shownValues(
+  expected: string | null,
+  found: string | null,
+): Pick<FindingDetail, 'expected' | 'found'> {
+  if (expected === null || expected !== found) return excerpts(expected, found);
+  const cut = [...expected].length >= fetchedCharacters;
+  const same = `${excerpt(expected)} (${cut ? `equal in the first ${fetchedCharacters} characters` : 'the same text, stored otherwise'})`;
+  return { expected: same, found: same };
+}
+
 function differingColumns(side: DigestSide, expected: Row, found: Row): FindingDetail[] {
   return side.columns.flatMap(({ name }, i): FindingDetail[] => {
     if (expected.hashes[i] === found.hashes[i]) return [];
-    const values = excerpts(expected.texts[i] ?? null, found.texts[i] ?? null);
+    const values = shownValues(expected.texts[i] ?? null, found.texts[i] ?? null);
     return [{ key: keyText(side, expected), column: name, problem: 'different', ...values }];
   });
 }

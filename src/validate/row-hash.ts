@@ -24,8 +24,9 @@ const float =
 
 const asIs: Form = (value) => value;
 const asText: Form = (value) => `${value}::pg_catalog.text`;
-// The cast of char(n) to text strips blanks; its output function shows them.
-const padded: Form = (value) => `pg_catalog.textin(pg_catalog.bpcharout(${value}))`;
+// Blanks at the end of a bpchar without length count, and only its output function shows them. Those of char(n) are
+// padding that a source value of another length does not have; the cast to text strips them.
+const unstripped: Form = (value) => `pg_catalog.textin(pg_catalog.bpcharout(${value}))`;
 
 /**
  * Built-in types whose bytes tell all. 8-byte integers and times go through their wire form because the server
@@ -35,21 +36,23 @@ const exact = new Map<string, Form>([
   ...['smallint', 'integer', 'oid', 'boolean', 'date', 'uuid', 'bytea'].map((t): [string, Form] => [t, asIs]),
   ['bigint', call('int8send')],
   ['numeric', call('numeric_send')],
+  ['real', float('float4')],
+  ['double precision', float('float8')],
+  ['money', call('cash_send')], // Its text depends on each server's lc_monetary.
   ['time without time zone', call('time_send')],
   ['time with time zone', call('timetz_send')],
   ['timestamp without time zone', call('timestamp_send')],
   ['timestamp with time zone', call('timestamptz_send')],
-  ['real', float('float4')],
-  ['double precision', float('float8')],
 ]);
+
+/** The resolver has these hashed as text because their native hash is blind, which their wire form is not. */
+const betterThanText = new Set(['real', 'double precision', 'money']);
 
 /** How one column is hashed; `text` is hashed as bytes of one encoding, without the column's collation. */
 function representation(column: HashedColumn): { form: Form; text: boolean; ownType: boolean } {
   const type = column.targetType.replace(/\([\d,-]+\)/, '');
-  if (type === 'character' || type === 'bpchar') return { form: padded, text: true, ownType: true };
-  // The text of money depends on each server's lc_monetary.
-  if (type === 'money') return { form: call('cash_send'), text: false, ownType: true };
-  const form = column.method === 'text' ? undefined : exact.get(type);
+  if (type === 'bpchar') return { form: unstripped, text: true, ownType: true };
+  const form = column.method === 'text' && !betterThanText.has(type) ? undefined : exact.get(type);
   return form === undefined
     ? { form: asText, text: true, ownType: false }
     : { form, text: false, ownType: true };

@@ -41,6 +41,20 @@ describe.each([14, 15] as const)('equal databases, %i → 18', (version) => {
   });
 });
 
+test('padding of char(n) does not count where the lengths differ', async () => {
+  const { source, target } = await pair(15);
+  await source.exec("create table code (a char(3), b bpchar); insert into code values ('ab', 'ab ')");
+  await target.exec("create table code (a char(6), b bpchar); insert into code values ('ab', 'ab ')");
+  const columns = { a: ['c.a', 'bpchar'], b: ['c.b', 'bpchar'] } as HandMadeFlow['columns'];
+  const plan = handMadePlan([{ from: 'code c', to: 'code', columns }]);
+  plan.flows[0]!.columns[0]!.targetType = 'character(6)';
+  const run = await runner(source, target, plan);
+  const check = { check: 'digest', relation: relation('code') } as const;
+  expect((await run(check)).findings).toEqual([]);
+  await target.exec("update code set b = 'ab'");
+  expect((await run(check)).evidence).toMatchObject({ missing: 1, surplus: 1 });
+});
+
 describe('several flows into one table', () => {
   const flows: HandMadeFlow[] = [
     {

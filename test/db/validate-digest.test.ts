@@ -93,9 +93,7 @@ describe('the digest names', () => {
     ['case of a text', 'name', 'set name = upper(name) where id = 9'],
   ])('%s', async (_, column, change) => {
     const id = Number(/id = (\d+)/.exec(change)![1]);
-    // format() shows what the output function gives: the cast of char(n) to text drops blanks.
-    const value = `select case when ${column} is not null then format('%s', ${column}) end as v
-      from public.item where id = ${id}`;
+    const value = `select ${column}::text as v from public.item where id = ${id}`;
     const expected = (await sourceSession.query(value)).rows[0].v;
     let found = expected;
     const outcome = await withFault(`update item ${change}`, async () => {
@@ -110,6 +108,28 @@ describe('the digest names', () => {
         summary: 'public.item: rows differ from what the source yields: 1 different',
         details: [{ key: key(id), column, problem: 'different', expected, found }],
       },
+    ]);
+  });
+
+  test('only the differing place of a long value', async () => {
+    const long = (last: string) => `repeat('x', 5000) || '${last}' || repeat('y', 5000)`;
+    await source.exec(`update item set name = ${long('a')} where id = 12`);
+    const outcome = await withFault(`update item set name = ${long('b')} where id = 12`);
+    await source.exec("update item set name = 'name 12' where id = 12");
+    const around = (last: string) => `…${'x'.repeat(40)}${last}${'y'.repeat(159)}…`;
+    expect(outcome.findings[0]!.details).toEqual([
+      { key: key(12), column: 'name', problem: 'different', expected: around('a'), found: around('b') },
+    ]);
+  });
+
+  test('a difference that lies too far behind to be shown', async () => {
+    const long = (last: string) => `repeat('x', 9000) || '${last}'`;
+    await source.exec(`update item set name = ${long('a')} where id = 12`);
+    const outcome = await withFault(`update item set name = ${long('b')} where id = 12`);
+    await source.exec("update item set name = 'name 12' where id = 12");
+    const same = `${'x'.repeat(200)}… (equal in the first 8192 characters)`;
+    expect(outcome.findings[0]!.details).toEqual([
+      { key: key(12), column: 'name', problem: 'different', expected: same, found: same },
     ]);
   });
 
