@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   accessSync,
   chmodSync,
@@ -6,6 +7,7 @@ import {
   existsSync,
   lstatSync,
   mkdtempSync,
+  readdirSync,
   renameSync,
   rmSync,
 } from 'node:fs';
@@ -75,10 +77,12 @@ function assertOurs(folder: string): void {
   );
 }
 
-/** Copies the programs to where `user` can run them. Kept for the next start, and renewed with the package. */
+/** Copies the programs to where `user` can run them. Kept for the next start. */
 function stage(version: ServerVersion, installed: Binaries, user: RunUser): Binaries {
   const native = dirname(dirname(installed.postgres));
-  const stamp = Math.round(lstatSync(installed.postgres).mtimeMs).toString(36);
+  // The same for every install of one build; without its library links (npm --ignore-scripts) it is another one.
+  const content = [lstatSync(installed.postgres).size, readdirSync(join(native, 'lib'))];
+  const stamp = createHash('sha256').update(JSON.stringify(content)).digest('hex').slice(0, 12);
   const staged = join(tmpdir(), `rowfleet-postgres-${version}-${process.getuid?.()}-${stamp}`);
   assertReachable(join(staged, 'bin', 'postgres'), user);
   if (!existsSync(staged)) {

@@ -86,6 +86,7 @@ test('a folder that is closed to the server is named before anything starts', as
 test('programs in a closed folder are run from a copy', async () => {
   const native = await mkdtemp(join(folder, 'native-'));
   await mkdir(join(native, 'bin'));
+  await mkdir(join(native, 'lib'));
   const installed = { postgres: join(native, 'bin', 'postgres'), initdb: join(native, 'bin', 'initdb') };
   await writeFile(installed.postgres, 'the server', { mode: 0o755 });
   await writeFile(installed.initdb, 'the other', { mode: 0o755 });
