@@ -46,7 +46,7 @@ async function checkUnmoved(source: Session, flow: ResolvedFlow, epoch: Epoch): 
   await source.query(lockStatement(files));
   const { rows } = await source.query(
     `select r.schema, r.name, pg_catalog.pg_relation_filenode(c.oid)::text as filenode
-       from pg_catalog.unnest($1::text[], $2::text[]) as r (schema, name)
+       from rows from (pg_catalog.unnest($1::text[]), pg_catalog.unnest($2::text[])) as r (schema, name)
        join pg_catalog.pg_namespace n on n.nspname = r.schema
        join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = r.name`,
     [files.map((r) => r.schema), files.map((r) => r.name)],
