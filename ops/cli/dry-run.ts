@@ -1,5 +1,5 @@
 import { capture } from '../../src/constraints/capture.ts';
-import type { CapturedObject, KeptObject } from '../../src/constraints/types.ts';
+import type { CapturedObject, KeptObject, RestorePhase } from '../../src/constraints/types.ts';
 import { display } from '../../src/pg/quote.ts';
 import { copyInStatement, copyOutStatement } from '../../src/plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
@@ -81,7 +81,12 @@ export async function printPlanOfAction(file: PlanFile, options: CommonOptions):
       return;
     }
     const paint = palette(wantsColor(process.stdout, options.color));
-    const comeDown = objects.filter((object) => object.takeDown.length > 0);
+    const ordered = objects.toSorted((a, b) => a.order - b.order);
+    const back = (phase: RestorePhase) =>
+      objectLines(
+        ordered.filter((object) => object.phase === phase),
+        (one) => one.bringBack,
+      );
     const section = (title: string, lines: string[]) => (lines.length === 0 ? [] : ['', title, ...lines]);
     say(
       ...headLines(file, resolved),
@@ -89,15 +94,14 @@ export async function printPlanOfAction(file: PlanFile, options: CommonOptions):
         'schema files, applied first',
         file.plan.schema.map((name) => `    ${printable(name)}`),
       ),
-      ...section('copied, in ranges', flowLines(flows, paint)),
+      ...section('copied, in ranges of these', flowLines(flows, paint)),
       ...section(
-        'taken down before',
-        objectLines([...comeDown].reverse(), (object) => object.takeDown),
+        'taken down before copying',
+        objectLines(ordered.toReversed(), (one) => one.takeDown),
       ),
-      ...section(
-        'brought back after',
-        objectLines(objects, (object) => object.bringBack),
-      ),
+      ...section('brought back when a table is copied', back('index')),
+      ...section('brought back when the validator has found nothing', back('constrain')),
+      ...section('done at the end', back('finish')),
       ...section('stays up', kept.map(keptLine)),
       '',
       'nothing was written',

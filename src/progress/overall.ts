@@ -46,18 +46,15 @@ function stage(tasks: TaskProgress[], over: boolean, perCopy: number, wholeCopy:
   return { fraction: done.length / tasks.length, secondsLeft: (open * mean) / atOnce };
 }
 
-function ended(run: RunSummary): boolean {
-  return run.endedAt !== null || ['failed', 'cancelled', 'findings', 'verified'].includes(run.state);
-}
+const finished = (run: RunSummary): boolean => run.state === 'verified' || run.state === 'findings';
 
 /**
  * ETA = rows left ÷ recent rows/s + builds left + checks left (each as `stage` says). The phases before copying and
  * after verifying take seconds and are not counted. No ETA without a rate: a guess would only be believed.
  */
 function etaOf(run: RunSummary, rate: number, rowsLeft: number, stages: Stage[]): Eta {
-  if (ended(run)) return { seconds: 0 };
-  if (run.state === 'stopped') return { reason: 'stopped' };
-  if (run.state === 'cancelling') return { reason: 'cancelling' };
+  if (finished(run)) return { seconds: 0 };
+  if (run.state !== 'running') return { reason: run.state };
   if (rowsLeft > 0 && rate === 0) return { reason: run.waiting ?? 'no batch has finished yet' };
   const rest = stages.map((one) => one.secondsLeft);
   if (rest.includes(undefined)) return { reason: run.waiting ?? 'no batch has finished yet' };
@@ -71,59 +68,70 @@ function overallFraction(kind: RunSummary['kind'], copy: number, builds: number,
   return Math.min(0.99, (copy + builds * buildsPerCopy + checks * checksPerCopy) / whole);
 }
 
-/** Adds the flows, builds and checks of a run up. */
-export function overallProgress(parts: ProgressParts): OverallProgress {
-  const { run, figures, flows, builds, checks } = parts;
-  const copies = run.kind === 'migrate';
+/** The copying of all flows together. */
+interface Copying extends Omit<OverallProgress, 'fraction' | 'eta'> {
+  fraction: number;
+  rowsLeft: number;
+  /** Seconds that the whole copying takes, by the recent rate; undefined while there is none. */
+  wholeSeconds: number | undefined;
+}
+
+function copyingOf(figures: FlowFigures[], flows: FlowProgress[]): Copying {
   const rows = sum(flows, (flow) => flow.rows);
+  const bytes = sum(flows, (flow) => flow.bytes);
   const estimatedRows = sum(flows, (flow) => flow.estimatedRows);
   const rowsInFlight = sum(flows, (flow) => flow.rowsInFlight);
-  const bytes = sum(flows, (flow) => flow.bytes);
   const copied = flows.length > 0 && flows.every((flow) => flow.state === 'done');
   const age = Math.max(0, ...figures.map((one) => one.startedSecondsAgo ?? 0));
-  const endedAgo = copied ? Math.min(...figures.map((one) => one.endedSecondsAgo)) : 0;
-  const copySeconds = Math.max(0, age - endedAgo);
+  const copySeconds = Math.max(
+    0,
+    age - (copied ? Math.min(...figures.map((one) => one.endedSecondsAgo)) : 0),
+  );
   const window = Math.min(rateWindowSeconds, Math.max(0.5, age));
-  const recent = (of: (flow: FlowFigures) => number) => sum(figures, of) / window;
   const perByte = bytes > 0 ? rows / bytes : 0;
-  const rowsPerSecond = copied
-    ? rows / Math.max(0.001, copySeconds)
-    : recent((one) => one.recentRows + perByte * one.recentBytesInFlight);
-  const bytesPerSecond = copied
-    ? bytes / Math.max(0.001, copySeconds)
-    : recent((one) => one.recentBytes + one.recentBytesInFlight);
-  const rowsLeft = copies && !copied ? Math.max(0, estimatedRows - rows - rowsInFlight) : 0;
-  const wholeCopy = copied
-    ? copySeconds
-    : rowsPerSecond > 0
-      ? copySeconds + rowsLeft / rowsPerSecond
-      : undefined;
-  const afterIndex = ['verify', 'constrain', 'finish'].includes(run.phase) || ended(run);
-  const afterVerify = ['constrain', 'finish'].includes(run.phase) || ended(run);
-  const building = stage(builds, !copies || afterIndex, buildsPerCopy, wholeCopy);
-  const checking = stage(checks, afterVerify, checksPerCopy, copies ? wholeCopy : undefined);
-  const copyFraction =
-    estimatedRows > 0 ? sum(flows, (flow) => flow.fraction * flow.estimatedRows) / estimatedRows : 0;
-  const overCopy = copied || ended(run) ? 1 : copyFraction;
+  const recentRows = sum(figures, (one) => one.recentRows + perByte * one.recentBytesInFlight);
+  const recentBytes = sum(figures, (one) => one.recentBytes + one.recentBytesInFlight);
+  const rate = (whole: number, recent: number) =>
+    copied ? whole / Math.max(0.001, copySeconds) : recent / window;
+  const rowsPerSecond = rate(rows, recentRows);
+  const rowsLeft = copied ? 0 : Math.max(0, estimatedRows - rows - rowsInFlight);
+  const byRate = rowsPerSecond > 0 ? copySeconds + rowsLeft / rowsPerSecond : undefined;
+  const progressed = sum(flows, (flow) => flow.fraction * flow.estimatedRows);
   const total = (of: 'waiting' | 'running' | 'done' | 'failed') => sum(flows, (flow) => flow.batches[of]);
   return {
-    rows,
-    estimatedRows,
-    rowsInFlight,
-    bytes,
-    rowsPerSecond,
-    bytesPerSecond,
+    ...{ rows, estimatedRows, rowsInFlight, bytes, rowsPerSecond, rowsLeft, copySeconds },
+    fraction: copied ? 1 : estimatedRows > 0 ? progressed / estimatedRows : 0,
+    bytesPerSecond: rate(bytes, recentBytes),
+    wholeSeconds: copied ? copySeconds : byRate,
     batches: {
       waiting: total('waiting'),
       running: total('running'),
       done: total('done'),
       failed: total('failed'),
     },
-    copySeconds,
-    fraction:
-      run.state === 'verified' || run.state === 'findings'
-        ? 1
-        : overallFraction(run.kind, overCopy, building.fraction, checking.fraction),
-    eta: etaOf(run, rowsPerSecond, rowsLeft, [building, checking]),
+  };
+}
+
+/** Adds the flows, builds and checks of a run up. */
+export function overallProgress({ run, figures, flows, builds, checks }: ProgressParts): OverallProgress {
+  const copies = run.kind === 'migrate';
+  const { fraction, rowsLeft, wholeSeconds, ...copying } = copyingOf(figures, flows);
+  const past = (...phases: string[]) => phases.includes(run.phase) || finished(run);
+  const building = stage(
+    builds,
+    !copies || past('verify', 'constrain', 'finish'),
+    buildsPerCopy,
+    wholeSeconds,
+  );
+  const checking = stage(
+    checks,
+    past('constrain', 'finish'),
+    checksPerCopy,
+    copies ? wholeSeconds : undefined,
+  );
+  return {
+    ...copying,
+    fraction: finished(run) ? 1 : overallFraction(run.kind, fraction, building.fraction, checking.fraction),
+    eta: etaOf(run, copying.rowsPerSecond, copies ? rowsLeft : 0, [building, checking]),
   };
 }

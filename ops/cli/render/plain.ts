@@ -6,6 +6,7 @@ import { bytes, count, duration, percent, plural, timeOfDay } from './units.ts';
 function figures(snapshot: ProgressSnapshot): string[] {
   const { overall, builds, checks, run } = snapshot;
   const done = (tasks: typeof builds) => tasks.filter((task) => task.state === 'done').length;
+  if (run.state !== 'running') return [`${count(overall.rows)} rows copied`];
   if (run.phase === 'copy') {
     const eta = 'seconds' in overall.eta ? `ETA ${duration(overall.eta.seconds)}` : 'ETA not known yet';
     return [
