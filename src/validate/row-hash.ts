@@ -73,8 +73,9 @@ export function hashField(column: HashedColumn, value: string, transcode: boolea
     : `${form(value)} collate pg_catalog."C"`;
 }
 
-/** SQL of what people see of a column. */
+/** SQL of what people see of a column; of a bytea the start, since the text of a whole one may exceed what a text holds. */
 export function textField(column: HashedColumn, value: string): string {
+  if (column.targetType === 'bytea') return asText(`pg_catalog.substring(${value}, 1, 5000)`);
   const { form, text } = representation(column);
   return text ? form(value) : asText(value);
 }

@@ -272,6 +272,57 @@ describe('accounting of a join', () => {
   });
 });
 
+describe('a target table', () => {
+  const insert = 'insert into item select g from generate_series(1, 20) g';
+  const flow: HandMadeFlow = { from: 'item i', to: 'item', columns: { id: ['i.id', 'integer'] } };
+
+  test.each([
+    [
+      'with partitions is compared with the rows of all of them',
+      `create table item (id int primary key) partition by range (id);
+       create table low partition of item for values from (1) to (11);
+       create table high partition of item for values from (11) to (21)`,
+      'delete from high where id = 12',
+    ],
+    [
+      'with inheriting tables is compared without their rows',
+      `create table item (id int primary key); create table heir () inherits (item);
+       insert into heir values (1), (99)`,
+      'delete from only item where id = 12',
+    ],
+  ])('%s', async (_, ddl, fault) => {
+    const { source, target } = await pair(15);
+    await source.exec(`create table item (id int); ${insert}`);
+    await target.exec(`${ddl}; ${insert}`);
+    const run = await runner(source, target, handMadePlan([flow], { item: ['id'] }));
+    const both = async () => {
+      const count = await run({ check: 'count', relation: relation('item') });
+      const digest = await run({ check: 'digest', relation: relation('item') });
+      return [...count.findings, ...digest.findings];
+    };
+    expect(await both()).toEqual([]);
+    await target.exec(fault);
+    expect((await both()).map(({ summary, details }) => [summary, details])).toEqual([
+      ['public.item: the source yields 20 rows, the target holds 19', []],
+      [
+        'public.item: rows differ from what the source yields: 1 missing',
+        [{ key: { id: '12' }, problem: 'missing' }],
+      ],
+    ]);
+  });
+
+  test('is compared with what the source holds now, not with what it held when it was copied', async () => {
+    const { source, target } = await pair(15);
+    for (const database of [source, target]) await database.exec(`create table item (id int); ${insert}`);
+    const run = await runner(source, target, handMadePlan([flow], { item: ['id'] }));
+    await source.exec('insert into item values (21)');
+    const late = await run({ check: 'digest', relation: relation('item') });
+    expect(late.findings[0]!.details).toEqual([{ key: { id: '21' }, problem: 'missing' }]);
+    const loaded = { item: { rowsOut: 20, rowsIn: 20 } };
+    expect((await run({ check: 'accounting', flow: 'item' }, { loaded })).findings).toHaveLength(1);
+  });
+});
+
 describe('a table without columns', () => {
   test('is compared by its number of rows', async () => {
     const { source, target } = await pair(18);
