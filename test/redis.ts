@@ -17,6 +17,8 @@ export interface RedisServer {
   kill(): Promise<void>;
   /** Kills it and starts an empty one on the same port. */
   restartEmpty(): Promise<void>;
+  /** FLUSHALL. */
+  flush(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -86,6 +88,11 @@ export async function startRedis(options: { port?: number; dir?: string } = {}):
     async restartEmpty() {
       await end(child, 'SIGKILL');
       child = await launch(port, dir);
+    },
+    async flush() {
+      const redis = new Redis(port, '127.0.0.1');
+      await redis.flushall();
+      redis.disconnect();
     },
     async stop() {
       await end(child, 'SIGTERM');

@@ -34,8 +34,8 @@ interface Copy {
 
 /** One copy as a batch does it, in sessions of pools of one; afterwards the same pools must still work. */
 async function copy({ out, into, signal, onBytes }: Copy) {
-  const pools = [source, target].map((db) => openPool(db.endpoint, { max: 1, applicationName: 'test' }));
-  const [from, to] = pools as [(typeof pools)[0], (typeof pools)[0]];
+  const open = (db: TestDatabase) => openPool(db.endpoint, { max: 1, applicationName: 'test' });
+  const [from, to] = [open(source), open(target)];
   try {
     return await withSession(from, (s) =>
       withSession(to, (t) =>
@@ -49,8 +49,8 @@ async function copy({ out, into, signal, onBytes }: Copy) {
       ),
     );
   } finally {
-    for (const pool of pools) expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
-    await Promise.all(pools.map((pool) => pool.end()));
+    for (const pool of [from, to]) expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }]);
+    await Promise.all([from.end(), to.end()]);
   }
 }
 

@@ -1,0 +1,108 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { describeWith } from '../describe-with.ts';
+import { createBarriers, until } from '../fleet-processes.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+import { attemptsOf, createScenario, type Scenario } from './scenario.ts';
+
+let scenario: Scenario;
+let redis: RedisServer | undefined;
+
+afterEach(async () => {
+  await scenario.close();
+  await redis?.stop();
+  redis = undefined;
+});
+
+const countOf = async (state: string) =>
+  (
+    await scenario.ledger.pool.query(
+      `select count(*)::int as n from rowfleet.task where kind = 'batch' and state = $1`,
+      [state],
+    )
+  ).rows[0].n as number;
+
+function crashes(begin: () => Promise<Scenario>): void {
+  it.each(['copy.extract', 'copy.load', 'copy.record', 'copy.commit'])(
+    'a loader killed at %s loses nothing',
+    async (name) => {
+      scenario = await begin();
+      const { fleet, ledger } = scenario;
+      const barriers = await createBarriers();
+      barriers.hold(name);
+      fleet.start('scheduler');
+      fleet.start('validator');
+      const victim = fleet.start('loader', { barriers });
+      const runId = await scenario.start();
+      expect(await barriers.reached(name)).toBe(victim.child.pid);
+      victim.kill('SIGKILL');
+      fleet.start('loader');
+      await scenario.expectWhole(runId);
+      expect(await attemptsOf(ledger, runId)).toMatchObject({ lost: 1, doneTwice: 0 });
+    },
+  );
+
+  it('a loader that sleeps past its lease loses its batch, and wakes up to nothing', async () => {
+    scenario = await begin();
+    const { fleet, ledger } = scenario;
+    const barriers = await createBarriers();
+    barriers.hold('copy.commit');
+    fleet.start('scheduler');
+    fleet.start('validator');
+    const sleeper = fleet.start('loader', { barriers });
+    const runId = await scenario.start();
+    await barriers.reached('copy.commit');
+    sleeper.kill('SIGSTOP');
+    fleet.start('loader');
+    await until('the batch was taken over', async () => (await attemptsOf(ledger, runId)).lost === 1);
+    barriers.release('copy.commit');
+    sleeper.kill('SIGCONT');
+    await scenario.expectWhole(runId);
+    expect(await attemptsOf(ledger, runId)).toMatchObject({ lost: 1, doneTwice: 0 });
+  });
+
+  it('the whole fleet killed in the middle goes on with a new one', async () => {
+    scenario = await begin();
+    const { fleet, ledger } = scenario;
+    fleet.start('scheduler');
+    fleet.start('validator');
+    fleet.start('loader', { concurrency: 2 });
+    const runId = await scenario.start();
+    await until('some batches are done', async () => (await countOf('done')) >= 3);
+    await fleet.killAll();
+    expect(await countOf('done')).toBeGreaterThanOrEqual(3);
+    fleet.start('scheduler');
+    fleet.start('validator');
+    fleet.start('loader', { concurrency: 2 });
+    await scenario.expectWhole(runId);
+    expect((await attemptsOf(ledger, runId)).doneTwice).toBe(0);
+  });
+}
+
+describe('crashes, with the queue in PostgreSQL', () => crashes(() => createScenario()));
+
+describeWith('redis', 'crashes, with the queue in Redis', () => {
+  const begin = async () => {
+    redis = await startRedis();
+    return createScenario(redis.url);
+  };
+  crashes(begin);
+
+  it.each(['flushed', 'killed and restarted empty'])(
+    'a queue that is %s in the middle loses nothing',
+    async (how) => {
+      scenario = await begin();
+      const { fleet } = scenario;
+      const barriers = await createBarriers();
+      barriers.hold('copy.load');
+      fleet.start('scheduler');
+      fleet.start('validator');
+      fleet.start('loader', { barriers });
+      const runId = await scenario.start();
+      await barriers.reached('copy.load');
+      if (how === 'flushed') await redis!.flush();
+      else await redis!.restartEmpty();
+      barriers.release('copy.load');
+      await scenario.expectWhole(runId);
+    },
+  );
+});

@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { startRun } from '../src/control/start.ts';
+import type { Ledger } from '../src/ledger/ledger.ts';
+import { type Run, readRun } from '../src/ledger/runs.ts';
+import { parsePlan } from '../src/plan/parse.ts';
+import { resolvePlan } from '../src/plan/resolve.ts';
+import type { TestDatabase } from './postgres.ts';
+
+const cli = fileURLToPath(new URL('../ops/cli/main.ts', import.meta.url));
+
+/** Waits until `condition` yields something; fails with `what` after `seconds` (default 45). */
+export async function until<T>(
+  what: string,
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  seconds = 45,
+): Promise<T> {
+  const end = Date.now() + seconds * 1000;
+  for (;;) {
+    const found = await condition();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > end) throw new Error(`waited ${seconds} s in vain until ${what}`);
+    await sleep(25);
+  }
+}
+
+/** Places where processes of a test stop: see src/barrier.ts. */
+export class Barriers {
+  readonly folder: string;
+
+  constructor(folder: string) {
+    this.folder = folder;
+    mkdirSync(folder, { recursive: true });
+  }
+
+  hold(name: string): void {
+    writeFileSync(join(this.folder, `${name}.hold`), '');
+  }
+
+  release(name: string): void {
+    rmSync(join(this.folder, `${name}.hold`), { force: true });
+  }
+
+  /** The pid of a process that stands at the barrier. */
+  reached(name: string): Promise<number> {
+    return until(`a process reaches ${name}`, () => {
+      const file = readdirSync(this.folder).find((entry) => entry.startsWith(`${name}.reached.`));
+      return file === undefined ? undefined : Number(file.split('.').at(-1));
+    });
+  }
+}
+
+/** One process of a fleet, started from the command line as ops would. */
+export interface FleetProcess {
+  child: ChildProcess;
+  /** What it logged so far. */
+  log(): string;
+  kill(signal: NodeJS.Signals): void;
+  /** Resolves with the exit code; null after a signal. */
+  exited: Promise<number | null>;
+}
+
+export interface FleetSite {
+  source: TestDatabase;
+  target: TestDatabase;
+  queueUrl?: string;
+}
+
+/** Environment of everything that runs against a pair of databases. */
+export function siteEnvironment(site: FleetSite): NodeJS.ProcessEnv {
+  const { PGHOST: _host, PGPASSWORD: _password, QUEUE_URL: _queue, ...env } = process.env;
+  return {
+    ...env,
+    SOURCE_DATABASE_URL: site.source.url,
+    TARGET_DATABASE_URL: site.target.url,
+    ...(site.queueUrl === undefined ? {} : { QUEUE_URL: site.queueUrl }),
+    NO_COLOR: '1',
+  };
+}
+
+/** Runs the command line in a process of its own. */
+export function spawnCli(args: string[], env: NodeJS.ProcessEnv): FleetProcess & { output(): string } {
+  const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+    env,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let [out, log] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    log += chunk;
+  });
+  const exited = new Promise<number | null>((resolve) => child.once('close', (code) => resolve(code)));
+  return { child, output: () => out, log: () => log, kill: (signal) => void child.kill(signal), exited };
+}
+
+/** A fleet of a test: its processes all end with it. */
+export class TestFleet {
+  readonly processes: FleetProcess[] = [];
+  readonly #site: FleetSite;
+
+  constructor(site: FleetSite) {
+    this.#site = site;
+  }
+
+  start(
+    kind: 'scheduler' | 'loader' | 'validator',
+    options: { barriers?: Barriers; concurrency?: number } = {},
+  ) {
+    const args = kind === 'loader' ? [kind, '--concurrency', String(options.concurrency ?? 1)] : [kind];
+    const env = siteEnvironment(this.#site);
+    if (options.barriers !== undefined) env.ROWFLEET_BARRIERS = options.barriers.folder;
+    const process = spawnCli(args, env);
+    this.processes.push(process);
+    return process;
+  }
+
+  /** What its processes logged: for the report of a test that failed. */
+  logs(): string {
+    return this.processes
+      .map((process) => `${process.child.spawnargs.slice(4).join(' ')}\n${process.log()}`)
+      .join('\n');
+  }
+
+  async killAll(): Promise<void> {
+    for (const process of this.processes) {
+      process.kill('SIGCONT');
+      process.kill('SIGKILL');
+    }
+    await Promise.all(this.processes.map((process) => process.exited));
+  }
+}
+
+/** Resolves a plan's YAML against a pair of databases and starts a run of it; returns its id. */
+export async function startTestRun(ledger: Ledger, site: FleetSite, yaml: string): Promise<string> {
+  const { plan, problems } = parsePlan(yaml, join(tmpdir(), 'test-plan.yaml'));
+  if (plan === undefined) throw new Error(JSON.stringify(problems));
+  const [source, target] = [await site.source.open(), await site.target.open()];
+  const resolution = await resolvePlan(plan, source, target);
+  if (resolution.resolved === undefined) throw new Error(JSON.stringify(resolution.problems));
+  return startRun(ledger, {
+    resolved: resolution.resolved,
+    file: 'test-plan.yaml',
+    kind: 'migrate',
+    actor: 'test',
+  });
+}
+
+/** Waits until a run has ended; fails at once, with its error, when it ends in another state than `state`. */
+export function ended(ledger: Ledger, runId: string, state: Run['state'] = 'verified'): Promise<Run> {
+  return until(
+    `run ${runId} is ${state}`,
+    async () => {
+      const run = await readRun(ledger.pool, runId);
+      if (run.state === state) return run;
+      if (!['running', 'cancelling'].includes(run.state)) {
+        const { rows } = await ledger.pool.query(
+          'select summary, details from rowfleet.finding where run_id = $1',
+          [runId],
+        );
+        throw new Error(
+          `run ${runId} is ${run.state}: ${JSON.stringify({ error: run.error, findings: rows })}`,
+        );
+      }
+      return undefined;
+    },
+    90,
+  );
+}
+
+/** A new folder for barriers. */
+export async function createBarriers(): Promise<Barriers> {
+  return new Barriers(await mkdtemp(join(tmpdir(), 'rowfleet-barriers-')));
+}
