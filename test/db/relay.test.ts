@@ -55,9 +55,9 @@ async function copy({ out, into, signal, onBytes }: Copy) {
 }
 
 const rowsOf = async (table: string) =>
-  (await target.query(`select count(*)::int as n from ${table}`)).rows[0].n;
+  (await target.query(`select count(*)::int as n from ${table}`)).rows[0]!.n;
 const digestOf = async (db: TestDatabase, table: string) =>
-  (await db.query(`select md5(string_agg(md5(t::text), '' order by id)) as digest from ${table} t`)).rows[0]
+  (await db.query(`select md5(string_agg(md5(t::text), '' order by id)) as digest from ${table} t`)).rows[0]!
     .digest;
 
 describe('relay', () => {
