@@ -105,8 +105,7 @@ function uniqueKeyOf(index: IndexRow): UniqueKey | undefined {
 }
 
 /**
- * Only CREATE INDEX shares its table lock with its like. What takes a stronger one gets an order of its own,
- * and old before new: a foreign key that comes back chooses the oldest index that fits.
+ * Only CREATE INDEX shares its table lock with its like. What takes a stronger one gets an order of its own.
  */
 function orderOf(tree: IndexTree, position: number): number {
   const shares = allIndexes(tree).every(

@@ -11,6 +11,7 @@ export async function lockHolders(session: Session, object: CapturedObject): Pro
     object.relation,
     ...(object.foreignKey === undefined ? [] : [object.foreignKey.references]),
   ];
+  await session.query('select pg_catalog.pg_stat_clear_snapshot()'); // Else a transaction sees what it saw first.
   const { rows } = await session.query<{ holder: string }>(
     `with recursive tables (oid) as (
        select pg_catalog.to_regclass(name) from unnest($1::text[]) as name
@@ -18,7 +19,8 @@ export async function lockHolders(session: Session, object: CapturedObject): Pro
      ), relations as (
        select oid from tables union
        select i.indexrelid from tables t join pg_catalog.pg_index i on i.indrelid = t.oid)
-     select distinct pg_catalog.format('%s (pid %s%s%s)', coalesce(nullif(a.application_name, ''), 'a session'), a.pid,
+     select distinct pg_catalog.format('%s (pid %s%s%s)', coalesce(
+         nullif(a.application_name, ''), nullif(a.backend_type, 'client backend'), 'a session'), a.pid,
        ', ' || a.state,
        pg_catalog.format(' for %s s', extract(epoch from pg_catalog.clock_timestamp() - a.state_change)::int4)
      ) as holder

@@ -1,29 +1,22 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type CatalogSnapshot, catalogSnapshot, diffSnapshots } from '../../src/catalog/snapshot.ts';
 import { bringBack, takeDown } from '../../src/constraints/apply.ts';
 import { type Capture, capture } from '../../src/constraints/capture.ts';
-import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
-import { zooSchema, zooTables } from './constraints-zoo.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+import { createTablespace, dropTablespace, zooSchema, zooTables } from './constraints-zoo.ts';
 
 const phases = ['index', 'constrain', 'finish'];
 
 describe.each([14, 15, 18] as const)('PostgreSQL %i', (version) => {
   let database: TestDatabase;
-  let tablespace: string;
   let session: pg.Client;
   let before: CatalogSnapshot;
   let captured: Capture;
 
   beforeAll(async () => {
     database = await createDatabase(version);
-    tablespace = `space_${database.name}`;
-    const superuser = new pg.Client(database.superuserUrl);
-    await superuser.connect();
-    await superuser.query('set allow_in_place_tablespaces = on');
-    await superuser.query(`create tablespace ${tablespace} location ''`);
-    await superuser.query(`grant create on tablespace ${tablespace} to app`);
-    await superuser.end();
+    const tablespace = await createTablespace(database, { grant: true });
     await database.exec(zooSchema(version, tablespace));
     session = await database.open();
     before = await catalogSnapshot(session);
@@ -32,7 +25,7 @@ describe.each([14, 15, 18] as const)('PostgreSQL %i', (version) => {
 
   afterAll(async () => {
     await database.drop();
-    await onServer(version, `drop tablespace if exists ${tablespace}`).catch(() => {}); // Kept with its database.
+    await dropTablespace(database);
   });
 
   test('everything that comes down comes back as it was', async () => {

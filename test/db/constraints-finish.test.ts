@@ -52,7 +52,7 @@ describe.each([14, 18] as const)('PostgreSQL %i', (version) => {
       select setval('s_ahead_seq', 900);
       alter table s alter fresh drop not null;
       insert into s (drawn, held, ahead, fresh, other, down, small, gone, below) overriding system value
-      values (3, 41, 4, null, 12, -7, 30000, 33.5, -5), (1, 2, 3, null, 5, -2, null, 1, -9);
+      values (3, 41, 4, null, 12, -7, 30000, 33.5, -5), (1, 2, 3, null, 5, -2, 20, 1, -9);
       alter sequence shared restart; alter sequence backwards restart;`);
     const columns = Object.fromEntries(
       ['drawn', 'held', 'ahead', 'fresh', 'other'].map((name) => [name, name]),

@@ -1,4 +1,5 @@
-import type { TestDatabase } from '../postgres.ts';
+import pg from 'pg';
+import { onServer, type TestDatabase } from '../postgres.ts';
 
 /** A schema with one of everything that has to come back exactly. `tablespace` is the superuser's. */
 export function zooSchema(version: number, tablespace: string): string {
@@ -46,6 +47,7 @@ create index animal_upper on zoo.animal (upper(name), (id % 10)) where name <> '
 alter index zoo.animal_upper alter column 2 set statistics 7;
 alter index zoo.animal_upper alter column 1 set statistics 0;
 comment on index zoo.animal_upper is 'upper';
+alter index zoo.animal_half depends on extension plpgsql;
 create statistics zoo.animal_statistics (dependencies, mcv) on tag, name from zoo.animal;
 create trigger t_origin before insert on zoo.animal for each row execute function zoo.note();
 create trigger t_replica before insert on zoo.animal for each row execute function zoo.note();
@@ -138,4 +140,28 @@ export async function zooTables(database: TestDatabase): Promise<{ schema: strin
        and n.nspname !~ '^(pg_|information_schema)' order by 1, 2`,
   );
   return rows;
+}
+
+/** A tablespace on the server; returns its name. Drop it after its database with `dropTablespace`. */
+export async function createTablespace(
+  database: TestDatabase,
+  { grant }: { grant: boolean },
+): Promise<string> {
+  const name = `space_${database.name}`;
+  const superuser = new pg.Client(database.superuserUrl);
+  await superuser.connect();
+  try {
+    await superuser.query('set allow_in_place_tablespaces = on'); // For this session only.
+    await superuser.query(`create tablespace ${name} location ''`);
+    if (grant) await superuser.query(`grant create on tablespace ${name} to app`);
+  } finally {
+    await superuser.end();
+  }
+  return name;
+}
+
+/** Does nothing while its database is kept. */
+export async function dropTablespace(database: TestDatabase): Promise<void> {
+  if (process.env.ROWFLEET_KEEP === '1') return;
+  await onServer(database.version, `drop tablespace space_${database.name}`);
 }
