@@ -5,6 +5,13 @@ import { join } from 'node:path';
 /** The program that Redis suites run; REDIS_SERVER names another one than that on the PATH. */
 export const redisServer = process.env.REDIS_SERVER ?? 'redis-server';
 
+/** The browser that page suites run, headless; CHROMIUM names another one than those on the PATH. */
+export const chromium =
+  process.env.CHROMIUM ??
+  ['chromium', 'chromium-browser', 'google-chrome'].find(
+    (name) => spawnSync(name, ['--version']).status === 0,
+  );
+
 /** Where the sample databases are; ROWFLEET_SAMPLES names another folder than the one beside the checkout. */
 export const samplesFolder =
   process.env.ROWFLEET_SAMPLES ?? join(import.meta.dirname, '..', '..', 'shared', 'data');
@@ -15,6 +22,11 @@ const requirements = {
     met: () => spawnSync(redisServer, ['--version']).status === 0,
     mark: '[needs redis-server]',
     next: 'Install Redis (apt-get install redis-server), or set REDIS_SERVER to the program.',
+  },
+  chromium: {
+    met: () => chromium !== undefined,
+    mark: '[needs chromium]',
+    next: 'Install Chromium (apt-get install chromium), or set CHROMIUM to the program.',
   },
   openssl: {
     met: () => spawnSync('openssl', ['version']).status === 0,

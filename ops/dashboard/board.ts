@@ -1,0 +1,61 @@
+import { createBullBoard } from '@bull-board/api';
+import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
+import { HonoAdapter } from '@bull-board/hono';
+import { serveStatic } from '@hono/node-server/serve-static';
+import { Hono } from 'hono';
+import type { Queues } from '../../jobs/queues.ts';
+
+const descriptions: Record<Exclude<keyof Queues, 'close'>, string> = {
+  copy: 'one job a batch',
+  build: 'one job an index, key or finishing step',
+  validate: 'one job a check',
+  control: 'wakes the scheduler',
+};
+
+/** Links to other sites in Bull Board's page: its font. The content policy forbids them too, with noise. */
+const foreignLink = /<link\b[^>]*\bhref="(?:https?:)?\/\/[^"]*"[^>]*>/gi;
+
+/**
+ * Bull Board over the four queues, mounted at `path`. Read-only: a job is a doorbell, and what people do to a run goes
+ * through the rowfleet command, where it is recorded.
+ */
+export function createBoard(queues: Queues, path: string, onError: (error: unknown) => void): Hono {
+  const adapter = new HonoAdapter(serveStatic).setBasePath(path);
+  const names = Object.keys(descriptions) as (keyof typeof descriptions)[];
+  createBullBoard({
+    queues: names.map((name) => {
+      const options = { readOnlyMode: true, allowRetries: false, description: descriptions[name] };
+      return new BullMQAdapter(queues[name], options);
+    }),
+    serverAdapter: adapter,
+    options: {
+      uiConfig: {
+        boardTitle: 'rowfleet',
+        hideDocsLink: true,
+        hideRedisDetails: true,
+        sortQueues: false,
+        miscLinks: [{ text: 'Runs', url: '/' }],
+      },
+    },
+  });
+  // Its own answer repeats the error's message, which can name hosts and users.
+  adapter.setErrorHandler((error) => {
+    onError(error);
+    return {
+      status: 500,
+      body: { error: 'ERRORS.INTERNAL_SERVER_ERROR', message: 'The queue does not answer.' },
+    };
+  });
+  const board = new Hono();
+  board.use(async (c, next) => {
+    await next();
+    if (!c.res.headers.get('content-type')?.startsWith('text/html')) return;
+    const page = (await c.res.text()).replaceAll(foreignLink, '');
+    c.res = new Response(page, {
+      status: c.res.status,
+      headers: { 'content-type': 'text/html; charset=utf-8' },
+    });
+  });
+  board.route('/', adapter.registerPlugin());
+  return board;
+}

@@ -1,0 +1,285 @@
+import { createServer, request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { openQueueBackend } from '../../jobs/backend.ts';
+import { copyJob } from '../../jobs/copy.ts';
+import { ring } from '../../jobs/doorbell.ts';
+import { openQueues } from '../../jobs/queues.ts';
+import { type Dashboard, serveDashboard } from '../../ops/dashboard/server.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { visit } from '../chromium.ts';
+import { describeWith } from '../describe-with.ts';
+import { createLedger } from '../ledger.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+import { type RedisServer, startRedis } from '../redis.ts';
+
+/** A target with a run under way, one that failed, and doorbells that wait. */
+async function furnish(target: TestDatabase, ledger: Ledger, queueUrl?: string): Promise<string> {
+  const { rows } = await target.query(
+    `insert into rowfleet.run (name, kind, plan, plan_hash, plan_file, state, phase, error) values
+       ('before', 'migrate', '{}', 'h', 'plan.yaml', 'failed', 'copy', '{"code": "22P02", "message": "it broke <b>here</b>"}'),
+       ('chunks & co', 'migrate', '{}', 'h', 'plan.yaml', 'running', 'copy', null)
+     returning id`,
+  );
+  const run = rows[1]!.id;
+  await target.exec(`
+    insert into rowfleet.flow (run_id, name, ordinal, target, cut)
+      values (${run}, 'texts', 0, 'public.unified', '{"blocks": [100], "leaf": 0, "nextBlock": 60}');
+    insert into rowfleet.task (run_id, kind, flow, relation, spec, state, attempt, failures, rows_in, rows_out, bytes, seconds, ended_at) values
+      (${run}, 'batch', 'texts', 'public.unified', '{"leaf": 0, "fromBlock": 0, "toBlock": 40}', 'done', 1, 1, 1234, 1234, 5678, 2, clock_timestamp()),
+      (${run}, 'batch', 'texts', 'public.unified', '{"leaf": 0, "fromBlock": 40, "toBlock": 60}', 'running', 1, 0, null, null, null, null, null);
+    insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until)
+      select id, 1, run_id, 'w', 1, now(), now() + interval '1 h' from rowfleet.task where state = 'running';
+    insert into rowfleet.finding (run_id, check_name, relation, summary) values (${run}, 'counts', 'public.unified', 'one row is missing');
+  `);
+  const backend = await openQueueBackend(queueUrl, ledger);
+  const queues = openQueues(backend);
+  for (const task of ['71', '72', '73']) await ring(queues.copy, copyJob.name, { run, task }, 1);
+  await queues.close();
+  return run;
+}
+
+/** A worker of each kind that was seen `ago` seconds ago. */
+const seen = (target: TestDatabase, kinds: string[], ago: number) =>
+  target.query(
+    `insert into rowfleet.worker (id, kind, host, pid, seen_at)
+     select k || $2::int, k, 'h', 1, clock_timestamp() - make_interval(secs => $2::int) from unnest($1::text[]) k`,
+    [kinds, ago],
+  );
+
+/** A request with headers that fetch does not let one choose. */
+function ask(url: string, options: { method?: string; headers?: Record<string, string> } = {}) {
+  return new Promise<{ status: number; text: string; headers: Record<string, unknown> }>(
+    (resolve, reject) => {
+      const sent = request(url, options, (response) => {
+        let text = '';
+        response.on('data', (chunk) => {
+          text += chunk;
+        });
+        response.on('end', () => resolve({ status: response.statusCode!, text, headers: response.headers }));
+      });
+      sent.on('error', reject).end();
+    },
+  );
+}
+
+describe('the dashboard', () => {
+  let target: TestDatabase;
+  let ledger: Ledger;
+  let dashboard: Dashboard;
+  let run: string;
+  const at = (path: string) => new URL(path, dashboard.url).href;
+
+  beforeAll(async () => {
+    target = await createDatabase(18);
+    ledger = await createLedger(target);
+    run = await furnish(target, ledger);
+    dashboard = await serveDashboard({ targetUrl: target.url, port: 0 });
+  });
+
+  afterAll(async () => {
+    await dashboard?.close();
+    await ledger.close();
+    await target.drop();
+  });
+
+  test('/ lists the runs, with the flows of what is under way', async () => {
+    const { status, text } = await ask(at('/'));
+    expect(status).toBe(200);
+    expect(text).toContain('chunks &amp; co');
+    expect(text).toContain('<td>texts</td>');
+    expect(text).toContain('1,234');
+    expect(text).toContain('22P02: it broke &lt;b&gt;here&lt;/b&gt;');
+    expect(text).toContain('1 finding');
+  });
+
+  test('/metrics has the figures of the ledger', async () => {
+    const { text, headers } = await ask(at('/metrics'));
+    const labels = `run="${run}",plan="chunks & co",kind="batch",flow="texts"`;
+    expect(headers['content-type']).toContain('text/plain');
+    expect(text).toContain(`rowfleet_run_rows_total{${labels}} 1234\n`);
+    expect(text).toContain(`rowfleet_run_bytes_total{${labels}} 5678\n`);
+    expect(text).toContain(`rowfleet_run_tasks{${labels},state="done"} 1\n`);
+    expect(text).toContain(`rowfleet_run_tasks{${labels},state="running"} 1\n`);
+    expect(text).toContain(`rowfleet_run_attempts_running{${labels}} 1\n`);
+    expect(text).toContain(`rowfleet_run_failed_attempts_total{${labels}} 1\n`);
+    expect(text).toContain(`rowfleet_run_findings{run="${run}",plan="chunks & co"} 1\n`);
+    expect(text).toContain(
+      `rowfleet_run_state{run="${run}",plan="chunks & co",state="running",phase="copy"} 1\n`,
+    );
+    expect(text).toContain('rowfleet_workers{kind="loader"} 0\n');
+  });
+
+  test('/health asks for a fleet only while a run is under way', async () => {
+    const health = async () => {
+      const { status, text } = await ask(at('/health'));
+      return { http: status, ...JSON.parse(text) };
+    };
+    await seen(target, ['scheduler', 'loader', 'validator'], 11);
+    expect(await health()).toMatchObject({ http: 503, status: 'failing', ledger: 'ok', queue: 'ok' });
+    await seen(target, ['scheduler', 'loader'], 0);
+    expect(await health()).toMatchObject({
+      http: 503,
+      workers: { scheduler: 1, loader: 1, validator: 0 },
+      problems: ['a run is under way and no validator was seen for 10 seconds'],
+    });
+    await seen(target, ['validator'], 0);
+    expect(await health()).toMatchObject({ http: 200, status: 'ok', activeRuns: 1, problems: [] });
+    await target.exec(
+      `delete from rowfleet.worker; update rowfleet.run set state = 'stopped' where id = ${run}`,
+    );
+    expect(await health()).toMatchObject({ http: 200, status: 'ok', activeRuns: 0 });
+    await target.exec(`update rowfleet.run set state = 'running' where id = ${run}`);
+  });
+
+  test('Bull Board has the four queues and their jobs', async () => {
+    const { text } = await ask(
+      at('/queues/api/queues?activeQueue=copy&status=waiting&page=1&jobsPerPage=10'),
+    );
+    const { queues } = JSON.parse(text);
+    expect(queues.map((queue: { name: string }) => queue.name)).toEqual([
+      'copy',
+      'build',
+      'validate',
+      'control',
+    ]);
+    expect(queues[0].counts.waiting).toBe(3);
+    expect(queues[0].jobs.map((job: { data: unknown }) => job.data)).toContainEqual({ run, task: '72' });
+    expect(queues.every((queue: { readOnlyMode: boolean }) => queue.readOnlyMode)).toBe(true);
+  });
+
+  test('nothing can be changed from a page', async () => {
+    const headers = { 'content-type': 'text/plain', origin: 'http://elsewhere.example' };
+    for (const [method, path] of [
+      ['PUT', '/queues/api/queues/copy/pause'],
+      ['POST', '/queues/api/queues/copy/add'],
+    ] as const) {
+      expect((await ask(at(path), { method, headers })).status).toBe(405);
+    }
+    const { text } = await ask(at('/queues/api/queues?activeQueue=copy&status=waiting'));
+    expect(JSON.parse(text).queues[0]).toMatchObject({ isPaused: false, counts: { waiting: 3 } });
+  });
+
+  test('on loopback only loopback names are answered', async () => {
+    const status = async (host: string) => (await ask(at('/metrics'), { headers: { host } })).status;
+    const { port } = new URL(dashboard.url);
+    expect(await Promise.all(['localhost:1234', `127.0.0.1:${port}`, '[::1]'].map(status))).toEqual([
+      200, 200, 200,
+    ]);
+    expect(
+      await Promise.all(
+        ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example:80', '10.0.0.1'].map(status),
+      ),
+    ).toEqual([403, 403, 403, 403]);
+  });
+
+  test('every answer forbids what is foreign', async () => {
+    for (const path of ['/', '/queues', '/queues/static/js/nothing.js', '/metrics', '/health', '/nowhere']) {
+      const { headers } = await ask(at(path));
+      expect(headers['content-security-policy'], path).toMatch(/^default-src 'none'; script-src 'self';/);
+      expect(headers['x-content-type-options'], path).toBe('nosniff');
+      expect(headers['x-powered-by'], path).toBeUndefined();
+    }
+    expect((await ask(at('/nowhere'))).status).toBe(404);
+    expect((await ask(at('/queues'))).text).not.toMatch(/href="https?:/);
+  });
+
+  test('a port that is taken is said', async () => {
+    const port = Number(new URL(dashboard.url).port);
+    await expect(serveDashboard({ targetUrl: target.url, port })).rejects.toMatchObject({
+      code: 'DASHBOARD_PORT',
+      kind: 'usage',
+    });
+  });
+});
+
+test('a ledger that is gone is said without internals', async () => {
+  const target = await createDatabase(18);
+  const dashboard = await serveDashboard({ targetUrl: target.url, port: 0 });
+  await target.drop();
+  try {
+    const page = await ask(dashboard.url);
+    expect(page.status).toBe(503);
+    expect(page.text).toContain('The ledger does not answer');
+    expect(page.text).not.toContain(target.name);
+    const health = await ask(new URL('/health', dashboard.url).href);
+    expect(health.status).toBe(503);
+    expect(JSON.parse(health.text)).toMatchObject({ status: 'failing', ledger: 'unreachable' });
+    const queues = await ask(new URL('/queues/api/queues', dashboard.url).href);
+    expect(queues.text).not.toContain(target.name);
+  } finally {
+    await dashboard.close();
+  }
+});
+
+describeWith('chromium', 'the dashboard in a browser', () => {
+  test('a request to elsewhere would be seen', async () => {
+    const page = '<link href="https://fonts.elsewhere.invalid/css" rel="stylesheet">';
+    const server = createServer((_, response) => response.setHeader('content-type', 'text/html').end(page));
+    await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+    const { port } = server.address() as AddressInfo;
+    const { requests } = await visit(`http://127.0.0.1:${port}/`);
+    server.close();
+    expect(requests).toContain('https://fonts.elsewhere.invalid/css');
+  });
+
+  test('shows runs and queues, and asks nobody but this machine', async () => {
+    const target = await createDatabase(18);
+    const ledger = await createLedger(target);
+    await furnish(target, ledger);
+    const dashboard = await serveDashboard({ targetUrl: target.url, port: 0 });
+    const screenshots = process.env.ROWFLEET_SCREENSHOTS;
+    const look = (path: string, name: string, ms?: number) => {
+      const screenshot = screenshots && `${screenshots}/${name}.png`;
+      return visit(new URL(path, dashboard.url).href, { ms, screenshot });
+    };
+    try {
+      const runs = await look('/', 'runs');
+      const board = await look('/queues', 'queues', 5_000);
+      const copy = await look('/queues/queue/copy?status=waiting', 'copy', 5_000);
+      expect(runs.dom).toContain('chunks &amp; co');
+      for (const name of ['copy', 'build', 'validate', 'control'])
+        expect(board.dom).toContain(`/queue/${name}`);
+      expect(copy.dom).toContain('task-72-1');
+      for (const { requests } of [runs, board, copy]) {
+        expect(requests).not.toEqual([]);
+        expect(
+          requests.filter((address) => !/^data:/.test(address) && !address.startsWith(dashboard.url)),
+        ).toEqual([]);
+      }
+    } finally {
+      await dashboard.close();
+      await ledger.close();
+      await target.drop();
+    }
+  });
+});
+
+describeWith('redis', 'the dashboard over Redis', () => {
+  let redis: RedisServer;
+  beforeAll(async () => {
+    redis = await startRedis();
+  });
+  afterAll(() => redis.stop());
+
+  test('shows the jobs, and says when Redis is gone', async () => {
+    const target = await createDatabase(18);
+    const ledger = await createLedger(target);
+    await furnish(target, ledger, redis.url);
+    await target.exec(`update rowfleet.run set state = 'stopped' where state = 'running'`);
+    const dashboard = await serveDashboard({ targetUrl: target.url, queueUrl: redis.url, port: 0 });
+    const at = (path: string) => new URL(path, dashboard.url).href;
+    try {
+      const { text } = await ask(at('/queues/api/queues?activeQueue=copy&status=waiting'));
+      expect(JSON.parse(text).queues[0]).toMatchObject({ name: 'copy', counts: { waiting: 3 } });
+      expect((await ask(at('/health'))).status).toBe(200);
+      await redis.kill();
+      const { status, text: gone } = await ask(at('/health'));
+      expect([status, JSON.parse(gone)]).toMatchObject([503, { ledger: 'ok', queue: 'unreachable' }]);
+    } finally {
+      await dashboard.close();
+      await ledger.close();
+      await target.drop();
+    }
+  });
+});
