@@ -1,8 +1,7 @@
-import { capture } from '../../src/constraints/capture.ts';
 import type { CapturedObject, KeptObject, RestorePhase } from '../../src/constraints/types.ts';
+import { type FlowStatements, previewRun } from '../../src/control/preview.ts';
 import { display } from '../../src/pg/quote.ts';
-import { copyInStatement, copyOutStatement } from '../../src/plan/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/types.ts';
 import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import type { PlanFile } from './plan-file.ts';
@@ -10,25 +9,6 @@ import { type Palette, palette, wantsColor } from './render/color.ts';
 import { printable } from './render/text.ts';
 import { plural } from './render/units.ts';
 import { withResolvedPlan } from './resolve-file.ts';
-
-/** The statements of one flow, over a whole leaf each; a batch's has the bounds of its range besides. */
-interface FlowStatements {
-  flow: string;
-  from: string;
-  to: string;
-  format: 'binary' | 'text';
-  copyOut: string[];
-  copyIn: string;
-}
-
-const statementsOf = (flow: ResolvedFlow): FlowStatements => ({
-  flow: flow.name,
-  from: display(flow.driving),
-  to: display(flow.target),
-  format: flow.format,
-  copyOut: flow.leaves.map((leaf) => copyOutStatement(flow, { leaf, fromBlock: 0, toBlock: null })),
-  copyIn: copyInStatement(flow),
-});
 
 /** A statement on lines of its own, indented, with nothing in it that a terminal would obey. */
 function statement(sql: string): string[] {
@@ -74,17 +54,15 @@ function headLines(file: PlanFile, resolved: ResolvedPlan): string[] {
  */
 export async function printPlanOfAction(file: PlanFile, options: CommonOptions): Promise<ExitCode> {
   await withResolvedPlan(file, options, 'try', async (resolved, target) => {
-    const { objects, kept } = await capture(target, resolved.targets);
-    const flows = resolved.flows.map(statementsOf);
+    const { flows, objects, kept } = await previewRun(resolved, target);
     if (options.json === true) {
       emit('dry-run', { plan: resolved, schema: file.plan.schema, flows, objects, kept });
       return;
     }
     const paint = palette(wantsColor(process.stdout, options.color));
-    const ordered = objects.toSorted((a, b) => a.order - b.order);
     const back = (phase: RestorePhase) =>
       objectLines(
-        ordered.filter((object) => object.phase === phase),
+        objects.filter((object) => object.phase === phase),
         (one) => one.bringBack,
       );
     const section = (title: string, lines: string[]) => (lines.length === 0 ? [] : ['', title, ...lines]);
@@ -97,7 +75,7 @@ export async function printPlanOfAction(file: PlanFile, options: CommonOptions):
       ...section('copied, in ranges of these', flowLines(flows, paint)),
       ...section(
         'taken down before copying',
-        objectLines(ordered.toReversed(), (one) => one.takeDown),
+        objectLines(objects.toReversed(), (one) => one.takeDown),
       ),
       ...section('brought back when a table is copied', back('index')),
       ...section('brought back when the validator has found nothing', back('constrain')),

@@ -1,9 +1,8 @@
 import { stopRun } from '../../src/control/stop.ts';
 import { RowfleetError } from '../../src/errors.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { readFindings } from '../../src/ledger/read-findings.ts';
 import type { RunState } from '../../src/ledger/runs.ts';
-import { withSession } from '../../src/pg/session.ts';
+import { readRunFindings } from '../../src/progress/runs.ts';
 import type { ProgressSnapshot } from '../../src/progress/types.ts';
 import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode, exitCodeOf } from './exit-code.ts';
@@ -90,7 +89,7 @@ async function conclude(
   const { id, state } = snapshot.run;
   const reached = state === options.until ? exitCode.verified : exitCodeOf(state);
   const code = interrupted ? exitCode.interrupted : (reached ?? exitCode.failed);
-  const findings = await withSession(ledger.pool, (session) => readFindings(session, id));
+  const findings = await readRunFindings(ledger, id);
   const resume = `rowfleet resume -c ${file.given} ${id}`;
   if (options.json === true) {
     emit('result', { exitCode: code, interrupted, run: snapshot.run, overall: snapshot.overall, findings });

@@ -1,9 +1,10 @@
 import { openQueueBackend } from '../../jobs/backend.ts';
 import { wakeScheduler } from '../../jobs/control.ts';
 import { openQueues } from '../../jobs/queues.ts';
-import { refuseUnfinished, startRun } from '../../src/control/start.ts';
-import { type Ledger, ledgerExists, migrateLedger, openLedger } from '../../src/ledger/ledger.ts';
-import { type RunKind, readUnfinishedRuns } from '../../src/ledger/runs.ts';
+import { withTarget } from '../../src/control/open.ts';
+import { refuseSecondRun, startRun } from '../../src/control/start.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import type { RunKind } from '../../src/ledger/runs.ts';
 import type { CommonOptions } from './command.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { PlanFile } from './plan-file.ts';
@@ -24,15 +25,9 @@ export async function ringScheduler(ledger: Ledger, runId: string): Promise<void
   }
 }
 
-/** Refuses a plan that has an unfinished run. Before it is resolved: the tables of that run hold rows by now. */
-async function refuseSecondRun(ledger: Ledger, file: PlanFile): Promise<void> {
-  if (!(await ledgerExists(ledger.pool))) return;
-  for (const run of await readUnfinishedRuns(ledger.pool)) refuseUnfinished(run, file.plan.name, file.given);
-}
-
 /**
  * Starts a run of a plan and hands its id to `follow`: resolves the plan against both databases, applies its schema
- * files (`migrate` only), creates the ledger where there is none, and rings the scheduler.
+ * files (`migrate` only), and rings the scheduler.
  */
 export async function launch(
   file: PlanFile,
@@ -40,18 +35,14 @@ export async function launch(
   options: CommonOptions,
   follow: (ledger: Ledger, runId: string) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const ledger = openLedger(file.target, { max: 3, applicationName: 'rowfleet cli' });
-  try {
-    if (kind === 'migrate') await refuseSecondRun(ledger, file);
+  return withTarget(file.target, async (ledger) => {
+    if (kind === 'migrate') await refuseSecondRun(ledger, file.plan.name, file.given);
     // A validation is about the rows that are there.
     const checked = kind === 'migrate' ? file : { ...file, plan: { ...file.plan, allowNonEmpty: true } };
     const schema = kind === 'migrate' ? 'keep' : 'skip';
     const resolved = await withResolvedPlan(checked, options, schema, async (plan) => plan);
-    await migrateLedger(ledger);
     const runId = await startRun(ledger, { resolved, file: file.given, kind, actor: actor() });
     await ringScheduler(ledger, runId);
-    return await follow(ledger, runId);
-  } finally {
-    await ledger.close();
-  }
+    return follow(ledger, runId);
+  });
 }

@@ -1,6 +1,5 @@
 import { hostname, userInfo } from 'node:os';
 import { usageError } from '../../src/errors.ts';
-import { type Ledger, ledgerExists, openLedger } from '../../src/ledger/ledger.ts';
 import { type Endpoint, endpointFromUrl } from '../../src/pg/endpoint.ts';
 import type { CommonOptions } from './command.ts';
 import { openPlanFile } from './plan-file.ts';
@@ -20,23 +19,6 @@ export function targetUrlFromEnvironment(): string {
 export function targetOf(options: CommonOptions & { config?: string }): Endpoint {
   if (options.config !== undefined) return openPlanFile(options.config, options).target;
   return endpointFromUrl(targetUrlFromEnvironment());
-}
-
-/** Opens the ledger of a target that must have one; `use` gets it, and it is closed afterwards. */
-export async function withLedger<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
-  const ledger = openLedger(endpoint, { max: 2, applicationName: 'rowfleet cli' });
-  try {
-    if (!(await ledgerExists(ledger.pool))) {
-      throw usageError(
-        'LEDGER_MISSING',
-        `${endpoint.label} holds no runs of rowfleet`,
-        'rowfleet migrate -c plan.yaml starts the first one; is this the right target?',
-      );
-    }
-    return await use(ledger);
-  } finally {
-    await ledger.close();
-  }
 }
 
 /** A run id from the command line. Throws a usage error for anything but a positive whole number. */

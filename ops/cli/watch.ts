@@ -17,7 +17,7 @@ interface View {
 
 const plainEveryMs = 5_000;
 const jsonEveryMs = 1_000;
-const pollMs = 250;
+const pollMs = 400;
 const lostForMs = 60_000;
 
 function terminalView(color: boolean): View {

@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import { type Ledger, ledgerExists, migrateLedger } from '../ledger/ledger.ts';
 import {
   insertRun,
   lockRuns,
@@ -25,11 +25,7 @@ export interface StartRequest {
   actor: string;
 }
 
-/**
- * Throws RUN_UNFINISHED if `run`, which can still go on, is of the plan `name`. For callers that want to know before
- * the plan is resolved: the tables that such a run has filled would be called not empty.
- */
-export function refuseUnfinished(run: Run, name: string, file: string): void {
+function refuseUnfinished(run: Run, name: string, file: string): void {
   if (run.name !== name || run.kind !== 'migrate') return;
   throw usageError(
     'RUN_UNFINISHED',
@@ -39,11 +35,21 @@ export function refuseUnfinished(run: Run, name: string, file: string): void {
 }
 
 /**
- * Writes a new run for the schedulers and returns its id. Throws RUN_UNFINISHED when an earlier run of the same
+ * Throws RUN_UNFINISHED while an earlier run of the plan can still go on. For callers that are about to resolve the
+ * plan, which would call the tables that such a run has filled not empty.
+ */
+export async function refuseSecondRun(ledger: Ledger, name: string, file: string): Promise<void> {
+  if (!(await ledgerExists(ledger.pool))) return;
+  for (const run of await readUnfinishedRuns(ledger.pool)) refuseUnfinished(run, name, file);
+}
+
+/**
+ * Writes a new run for the schedulers, in a ledger that it creates where there is none, and returns its id. Throws RUN_UNFINISHED when an earlier run of the same
  * plan can still go on, and RUN_OVERLAPS when an unfinished run of another plan fills one of the same tables.
  */
 export async function startRun(ledger: Ledger, request: StartRequest): Promise<string> {
   const { resolved, file, kind, actor } = request;
+  await migrateLedger(ledger);
   return withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
       await lockRuns(session);

@@ -22,8 +22,8 @@ export interface FlowFigures {
   recentBytesInFlight: number;
   /** Seconds since the flow's first batch began; null before it did. */
   startedSecondsAgo: number | null;
-  /** Seconds since its last batch ended; 0 while batches are open or still to be cut. */
-  endedSecondsAgo: number;
+  /** Seconds in which at least one of its batches that are done was under way; a pause of the run is none. */
+  copySeconds: number;
 }
 
 /*
@@ -52,13 +52,14 @@ with flow as (
     sum(t.bytes) filter (where t.state = 'done') as bytes,
     sum(t.rows_in * w.share) filter (where t.state = 'done') as recent_rows,
     sum(t.bytes * w.share) filter (where t.state = 'done') as recent_bytes,
-    max(t.ended_at) filter (where t.state = 'done') as last_end,
-    min(t.ended_at - make_interval(secs => coalesce(t.seconds, 0))) filter (where t.state = 'done') as first_start
+    min(w.started_at) filter (where t.state = 'done') as first_start,
+    range_agg(tstzrange(w.started_at, t.ended_at)) filter (where t.state = 'done') as spans
   from rowfleet.task t
   join flow f on f.name = t.flow
   cross join lateral (
     select greatest(0, least(1, extract(epoch from t.ended_at - (statement_timestamp() - make_interval(secs => $2)))::float8
-      / greatest(t.seconds, 0.001))) as share
+      / greatest(t.seconds, 0.001))) as share,
+      t.ended_at - make_interval(secs => greatest(t.seconds, 0.001)) as started_at
   ) w
   where t.run_id = $1 and t.kind = 'batch'
   group by t.flow
@@ -73,8 +74,7 @@ with flow as (
 select f.name, f.target, f.estimated_rows, f.cut_done, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
-  case when h.flow is null and coalesce(g.waiting, 0) = 0 and f.cut_done
-    then extract(epoch from statement_timestamp() - g.last_end)::float8 end as ended_ago
+  (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds
 from flow f
 left join figures g on g.flow = f.name
 left join flight h on h.flow = f.name
@@ -109,6 +109,19 @@ export async function readFlowFigures(
     recentBytes: Number(row.recent_bytes ?? 0),
     recentBytesInFlight: Number(row.flight_recent_bytes ?? 0),
     startedSecondsAgo: row.started_ago === null ? null : Math.max(0, row.started_ago),
-    endedSecondsAgo: Math.max(0, row.ended_ago ?? 0),
+    copySeconds: row.copy_seconds ?? 0,
   }));
+}
+
+/** Seconds in which at least one batch of the run that is done was under way. */
+export async function readCopySeconds(session: Session, runId: string): Promise<number> {
+  const { rows } = await session.query<{ seconds: number }>(
+    `select coalesce(sum(extract(epoch from upper(span) - lower(span))), 0)::float8 as seconds
+     from (
+       select range_agg(tstzrange(ended_at - make_interval(secs => greatest(seconds, 0.001)), ended_at)) as spans
+       from rowfleet.task where run_id = $1 and kind = 'batch' and state = 'done'
+     ) batch, unnest(spans) span`,
+    [runId],
+  );
+  return rows[0]!.seconds;
 }

@@ -50,14 +50,11 @@ function toRun(row: any): RunSummary {
   };
 }
 
-/** The runs of this ledger, newest first; at most `limit` of them (defaults to 50), of one plan if `name` is given. */
-export async function listRuns(
-  session: Session,
-  options: { name?: string; limit?: number } = {},
-): Promise<RunSummary[]> {
+/** The runs of this ledger, newest first; at most `limit` of them (defaults to 50). */
+export async function listRuns(session: Session, options: { limit?: number } = {}): Promise<RunSummary[]> {
   const { rows } = await session.query(
-    `select ${runColumns} from rowfleet.run r where $1::text is null or r.name = $1 order by r.id desc limit $2`,
-    [options.name ?? null, options.limit ?? 50],
+    `select ${runColumns} from rowfleet.run r order by r.id desc limit $1`,
+    [options.limit ?? 50],
   );
   return rows.map(toRun);
 }

@@ -58,7 +58,7 @@ const label = `
     when 'batch' then 'batch of ' || t.flow
     when 'build' then coalesce(
       (select o.kind || ' ' || o.name from rowfleet.object o where o.id = (t.spec ->> 'object')::bigint), 'build')
-    else (t.spec ->> 'check') || coalesce(' of ' || (t.spec ->> 'name'), '')
+    else (t.spec ->> 'check') || coalesce(' of ' || coalesce(t.spec ->> 'name', t.spec ->> 'flow'), '')
   end`;
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.

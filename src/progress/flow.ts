@@ -40,7 +40,7 @@ export function flowProgress(figures: FlowFigures, runState: RunState): FlowProg
   const { rowsIn, bytes, bytesInFlight } = figures;
   const rowsInFlight = bytes > 0 ? Math.round((rowsIn / bytes) * bytesInFlight) : 0;
   const age = figures.startedSecondsAgo ?? 0;
-  const copySeconds = Math.max(0.001, age - figures.endedSecondsAgo);
+  const copySeconds = Math.max(0.001, figures.copySeconds);
   const window = Math.min(rateWindowSeconds, Math.max(0.5, age));
   const done = state === 'done';
   const recentBytes = figures.recentBytes + figures.recentBytesInFlight;

@@ -15,6 +15,8 @@ const checksPerCopy = 0.4;
 export interface ProgressParts {
   run: RunSummary;
   figures: FlowFigures[];
+  /** Seconds in which batches were copied. */
+  copySeconds: number;
   flows: FlowProgress[];
   builds: TaskProgress[];
   checks: TaskProgress[];
@@ -43,7 +45,10 @@ function stage(tasks: TaskProgress[], over: boolean, perCopy: number, wholeCopy:
   }
   const mean = sum(done, (task) => task.seconds ?? 0) / done.length;
   const atOnce = Math.max(1, tasks.filter((task) => task.state === 'running').length);
-  return { fraction: done.length / tasks.length, secondsLeft: (open * mean) / atOnce };
+  const fraction = done.length / tasks.length;
+  // The first ones done are the small ones: until a third is, their mean alone would promise too much.
+  const guess = fraction < 1 / 3 && wholeCopy !== undefined ? wholeCopy * perCopy * (1 - fraction) : 0;
+  return { fraction, secondsLeft: Math.max(guess, (open * mean) / atOnce) };
 }
 
 const finished = (run: RunSummary): boolean => run.state === 'verified' || run.state === 'findings';
@@ -76,17 +81,13 @@ interface Copying extends Omit<OverallProgress, 'fraction' | 'eta'> {
   wholeSeconds: number | undefined;
 }
 
-function copyingOf(figures: FlowFigures[], flows: FlowProgress[]): Copying {
+function copyingOf({ figures, flows, copySeconds }: ProgressParts): Copying {
   const rows = sum(flows, (flow) => flow.rows);
   const bytes = sum(flows, (flow) => flow.bytes);
   const estimatedRows = sum(flows, (flow) => flow.estimatedRows);
   const rowsInFlight = sum(flows, (flow) => flow.rowsInFlight);
   const copied = flows.length > 0 && flows.every((flow) => flow.state === 'done');
   const age = Math.max(0, ...figures.map((one) => one.startedSecondsAgo ?? 0));
-  const copySeconds = Math.max(
-    0,
-    age - (copied ? Math.min(...figures.map((one) => one.endedSecondsAgo)) : 0),
-  );
   const window = Math.min(rateWindowSeconds, Math.max(0.5, age));
   const perByte = bytes > 0 ? rows / bytes : 0;
   const recentRows = sum(figures, (one) => one.recentRows + perByte * one.recentBytesInFlight);
@@ -113,9 +114,10 @@ function copyingOf(figures: FlowFigures[], flows: FlowProgress[]): Copying {
 }
 
 /** Adds the flows, builds and checks of a run up. */
-export function overallProgress({ run, figures, flows, builds, checks }: ProgressParts): OverallProgress {
+export function overallProgress(parts: ProgressParts): OverallProgress {
+  const { run, builds, checks } = parts;
   const copies = run.kind === 'migrate';
-  const { fraction, rowsLeft, wholeSeconds, ...copying } = copyingOf(figures, flows);
+  const { fraction, rowsLeft, wholeSeconds, ...copying } = copyingOf(parts);
   const past = (...phases: string[]) => phases.includes(run.phase) || finished(run);
   const building = stage(
     builds,

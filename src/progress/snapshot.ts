@@ -1,6 +1,6 @@
 import { RowfleetError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
-import { readFlowFigures } from '../ledger/read-flows.ts';
+import { readCopySeconds, readFlowFigures } from '../ledger/read-flows.ts';
 import { readEvents, readRunSummary } from '../ledger/read-run.ts';
 import {
   readBuildsAndChecks,
@@ -24,6 +24,7 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
     });
   }
   const figures = await readFlowFigures(session, runId, rateWindowSeconds);
+  const copySeconds = await readCopySeconds(session, runId);
   const tasks = await readBuildsAndChecks(session, runId);
   const builds = tasks.filter((task) => task.kind === 'build');
   const checks = tasks.filter((task) => task.kind === 'check');
@@ -31,7 +32,7 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
   return {
     at: clock.rows[0]!.at,
     run,
-    overall: overallProgress({ run, figures, flows, builds, checks }),
+    overall: overallProgress({ run, figures, copySeconds, flows, builds, checks }),
     flows,
     builds,
     checks,

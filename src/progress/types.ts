@@ -38,7 +38,7 @@ export interface OverallProgress {
   rowsPerSecond: number;
   bytesPerSecond: number;
   batches: { waiting: number; running: number; done: number; failed: number };
-  /** Seconds of copying so far: from the first batch to the last one, or to now. */
+  /** Seconds in which batches that are done were copied; a pause of the run is none. */
   copySeconds: number;
   /** 0 to 1 over all phases; 1 only when the run has ended. */
   fraction: number;

@@ -1,8 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ledger, migrateLedger, openLedger } from '../../src/ledger/ledger.ts';
-import { readFindings } from '../../src/ledger/read-findings.ts';
-import { listRuns } from '../../src/ledger/read-run.ts';
-import { withSession } from '../../src/pg/session.ts';
+import { readRunFindings, readRuns } from '../../src/progress/runs.ts';
 import { readProgress } from '../../src/progress/snapshot.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -169,6 +167,19 @@ describe('the progress of a run', () => {
     expect(overall.fraction).toBeLessThan(1);
   });
 
+  it('takes the rate of what is done over the seconds of copying, not over the pauses between them', async () => {
+    const run = await aRun('paused');
+    await aFlow(run, 'a', { blocks: [10], leaf: 1, nextBlock: 0 }, { done: true });
+    for (const ago of [1_000, 20, 19]) {
+      await aBatch(run, 'a', { from: 0, to: 5, state: 'done', rows: 50, bytes: 500, seconds: 2, ago });
+    }
+    const { flows, overall } = await readProgress(ledger, run);
+    // Two seconds long ago, and two batches that overlap by one of their two seconds: five seconds in all.
+    expect(overall.copySeconds).toBeCloseTo(5, 1);
+    expect(overall.rowsPerSecond).toBeCloseTo(30, 0);
+    expect(flows[0]!.rowsPerSecond).toBeCloseTo(30, 0);
+  });
+
   it('judges the rest of the builds and checks by those that are done', async () => {
     const run = await aRun('checks', 'verify', 'validate');
     for (const [state, seconds] of [
@@ -237,10 +248,8 @@ describe('the progress of a run', () => {
       findings: 1,
       state: 'running',
     });
-    const [runs, findings] = await withSession(ledger.pool, async (session) => [
-      await listRuns(session, { limit: 2 }),
-      await readFindings(session, run),
-    ]);
+    const runs = await readRuns(ledger, 2);
+    const findings = await readRunFindings(ledger, run);
     expect(runs.map((one) => one.name)).toEqual(['found', 'names']);
     expect(findings).toMatchObject([{ check: 'digest', details: [{ key: { id: '1' }, found: '' }] }]);
   });

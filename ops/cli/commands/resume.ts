@@ -1,10 +1,11 @@
 import type { Command } from 'commander';
+import { withLedger } from '../../../src/control/open.ts';
 import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { ringScheduler } from '../launch.ts';
 import { openPlanFile } from '../plan-file.ts';
-import { actor, runIdOf, withLedger } from '../target.ts';
+import { actor, runIdOf } from '../target.ts';
 
 interface ResumeOptions extends CommonOptions {
   config: string;

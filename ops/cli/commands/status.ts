@@ -1,13 +1,12 @@
 import type { Command } from 'commander';
-import { readFindings } from '../../../src/ledger/read-findings.ts';
-import { listRuns } from '../../../src/ledger/read-run.ts';
-import { withSession } from '../../../src/pg/session.ts';
+import { withLedger } from '../../../src/control/open.ts';
+import { readRunFindings, readRuns } from '../../../src/progress/runs.ts';
 import { readProgress } from '../../../src/progress/snapshot.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { wantsColor } from '../render/color.ts';
 import { renderRuns, renderStatus } from '../render/status.ts';
-import { runIdOf, targetOf, withLedger } from '../target.ts';
+import { runIdOf, targetOf } from '../target.ts';
 
 interface StatusOptions extends CommonOptions {
   config?: string;
@@ -31,13 +30,13 @@ export function addStatus(program: Command): void {
       await withLedger(targetOf(options), async (ledger) => {
         const color = wantsColor(process.stdout, options.color);
         if (runId === undefined) {
-          const runs = await withSession(ledger.pool, (session) => listRuns(session));
+          const runs = await readRuns(ledger);
           if (options.json === true) for (const one of runs) emit('run', one);
           else say(...renderRuns(runs, color));
           return;
         }
         const snapshot = await readProgress(ledger, runId);
-        const findings = await withSession(ledger.pool, (session) => readFindings(session, runId));
+        const findings = await readRunFindings(ledger, runId);
         if (options.json === true) emit('status', { ...snapshot, findings });
         else say(...renderStatus(snapshot, findings, color));
       });

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { openQueueBackend } from '../../../jobs/backend.ts';
+import { withTarget } from '../../../src/control/open.ts';
 import { uninstall } from '../../../src/control/uninstall.ts';
-import { ledgerExists, openLedger } from '../../../src/ledger/ledger.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { openPlanFile } from '../plan-file.ts';
@@ -20,19 +20,14 @@ export function addUninstall(program: Command): void {
   withCommonOptions(command).action(
     perform(async (options: CommonOptions & { config: string }) => {
       const { target } = openPlanFile(options.config, options);
-      const ledger = openLedger(target, { max: 2, applicationName: 'rowfleet cli' });
-      try {
-        const there = await ledgerExists(ledger.pool);
-        // Opened before the ledger goes: its name in a shared Redis is kept there.
-        const backend = there ? await openQueueBackend(process.env.QUEUE_URL, ledger) : undefined;
-        await uninstall(ledger);
-        await backend?.destroy();
-        if (options.json === true) emit('uninstalled', { target: target.label, found: there });
-        else
-          say(there ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`);
-      } finally {
-        await ledger.close();
-      }
+      const found = await withTarget(target, (ledger) =>
+        uninstall(ledger, async () => {
+          const backend = await openQueueBackend(process.env.QUEUE_URL, ledger);
+          await backend.destroy();
+        }),
+      );
+      if (options.json === true) emit('uninstalled', { target: target.label, found });
+      else say(found ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`);
       return exitCode.verified;
     }),
   );

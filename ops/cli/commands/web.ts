@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { type CommonOptions, withCommonOptions } from '../command.ts';
+import { type CommonOptions, emit, say, withCommonOptions } from '../command.ts';
 import { serve, wholeNumber } from '../serve.ts';
 
 interface WebOptions extends CommonOptions {
@@ -16,14 +16,17 @@ export function addWeb(program: Command): void {
       'Serves Bull Board at /queues, the figures of the whole fleet at /metrics, and /health. It has no login, so it ' +
         'listens on loopback unless told otherwise. Reads TARGET_DATABASE_URL and QUEUE_URL.',
     )
-    .option('--port <port>', 'port to listen on', process.env.PORT ?? '8080')
+    .option('--port <port>', 'port to listen on', process.env.PORT ?? '7370')
     .option('--host <address>', 'address to listen on', '127.0.0.1')
-    .addHelpText('after', '\nExample:\n  TARGET_DATABASE_URL=postgres://app@db/new rowfleet web --port 8080');
+    .addHelpText('after', '\nExample:\n  TARGET_DATABASE_URL=postgres://app@db/new rowfleet web --port 7370');
   withCommonOptions(command).action(
     serve(async (context, options: WebOptions) => {
       const port = wholeNumber('--port', options.port, 0, 65_535);
       const { serveDashboard } = await import('../../dashboard/server.ts');
-      await serveDashboard({ ...context, port, host: options.host });
+      const dashboard = await serveDashboard({ ...context, port, host: options.host });
+      if (options.json === true) emit('serving', { url: dashboard.url });
+      else say(`serving ${dashboard.url}`);
+      await dashboard.closed;
     }),
   );
 }

@@ -1,0 +1,25 @@
+import { usageError } from '../errors.ts';
+import { type Ledger, ledgerExists, openLedger } from '../ledger/ledger.ts';
+import type { Endpoint } from '../pg/endpoint.ts';
+
+/** Hands `use` the way to a target's ledger, which need not be there yet, and closes it afterwards. */
+export async function withTarget<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
+  const ledger = openLedger(endpoint, { max: 3, applicationName: 'rowfleet control' });
+  try {
+    return await use(ledger);
+  } finally {
+    await ledger.close();
+  }
+}
+
+/** The same for a target that must have a ledger. Throws LEDGER_MISSING. */
+export async function withLedger<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
+  return withTarget(endpoint, async (ledger) => {
+    if (await ledgerExists(ledger.pool)) return use(ledger);
+    throw usageError(
+      'LEDGER_MISSING',
+      `${endpoint.label} holds no runs of rowfleet`,
+      'rowfleet migrate -c plan.yaml starts the first one; is this the right target?',
+    );
+  });
+}
