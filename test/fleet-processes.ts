@@ -14,11 +14,11 @@ import type { TestDatabase } from './postgres.ts';
 
 const cli = fileURLToPath(new URL('../ops/cli/main.ts', import.meta.url));
 
-/** Waits until `condition` yields something; fails with `what` after `seconds` (default 45). */
+/** Waits until `condition` yields something; fails with `what` after `seconds` (default 90). */
 export async function until<T>(
   what: string,
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  seconds = 45,
+  seconds = 90,
 ): Promise<T> {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -170,7 +170,7 @@ export function ended(ledger: Ledger, runId: string, state: Run['state'] = 'veri
       }
       return undefined;
     },
-    90,
+    120,
   );
 }
 

@@ -60,33 +60,38 @@ async function failRun(driven: DrivenRun, error: RowfleetError): Promise<void> {
   await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `failed: ${error.message}`);
 }
 
-/** One look at one run. What can pass by itself is waited for, and said; the rest ends the run. */
+/** What can pass by itself is waited for; the rest ends the run. */
+async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): Promise<void> {
+  const { ctx } = driven;
+  // Throws when it was the leader's own session that broke: then the lead is lost.
+  await ctx.ledger.query('select 1');
+  const message = safeMessage(error);
+  member.log.error({ run: ctx.run.id, phase: ctx.run.phase, error: message }, 'run cannot go on');
+  if (isConnectionLost(error)) ctx.waiting = `retrying: ${message}`;
+  else
+    await failRun(
+      driven,
+      error instanceof RowfleetError ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message),
+    );
+}
+
+/** One look at one run: what is due is done and rung for, and what it waits for is written down. */
 async function look(member: Member, queues: Queues, driven: DrivenRun): Promise<void> {
   const { ctx } = driven;
+  ctx.waiting = null;
   try {
     await advance(ctx);
   } catch (error) {
     if (ctx.signal.aborted) return;
-    // Throws when it was the leader's own session that broke: then the lead is lost.
-    await ctx.ledger.query('select 1');
-    member.log.error(
-      { run: ctx.run.id, phase: ctx.run.phase, error: safeMessage(error) },
-      'run cannot go on',
-    );
-    if (isConnectionLost(error)) return setWaiting(ctx.ledger, ctx.run.id, `retrying: ${safeMessage(error)}`);
-    return failRun(
-      driven,
-      error instanceof RowfleetError
-        ? error
-        : new RowfleetError(sqlState(error) ?? 'INTERNAL', safeMessage(error)),
-    );
+    await takeTrouble(member, driven, error);
   }
   try {
     await ringDue(queues, driven);
   } catch (error) {
-    await setWaiting(ctx.ledger, ctx.run.id, `the queue at ${member.backend.label} does not answer`);
+    ctx.waiting = `the queue at ${member.backend.label} does not answer`;
     member.log.warn({ error: safeMessage(error) }, 'cannot ring');
   }
+  await setWaiting(ctx.ledger, ctx.run.id, ctx.waiting);
 }
 
 /** Takes a run up. Where its source is must stand in this process's environment; until it does, the run waits. */
@@ -111,6 +116,7 @@ async function begin(
     source,
     keeper: undefined,
     signal,
+    waiting: null,
     log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
   };
   return { ctx, rung: new Map() };

@@ -50,11 +50,12 @@ export async function endWorker(on: Queryable, worker: string): Promise<void> {
   await on.query('update rowfleet.worker set stopped_at = clock_timestamp() where id = $1', [worker]);
 }
 
-/** Batches that the live loaders can copy at the same time. */
-export async function countSlots(on: Queryable): Promise<number> {
+/** Tasks that the live workers of a kind can do at the same time. */
+export async function countSlots(on: Queryable, kind: WorkerKind): Promise<number> {
   const { rows } = await on.query(
     `select coalesce(sum(concurrency), 0)::int as slots from rowfleet.worker
-      where kind = 'loader' and stopped_at is null and seen_at > clock_timestamp() - interval '10 seconds'`,
+      where kind = $1 and stopped_at is null and seen_at > clock_timestamp() - interval '10 seconds'`,
+    [kind],
   );
   return rows[0].slots;
 }

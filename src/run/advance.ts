@@ -9,9 +9,12 @@ import { copy } from './copy.ts';
 import { prepare } from './prepare.ts';
 import { closeKeeper } from './snapshot.ts';
 import { passesGate, verify } from './verify.ts';
+import { waitForWorkers } from './workers.ts';
 
 async function index(ctx: RunContext): Promise<PhaseResult> {
-  return (await buildIndexes(ctx, await readFlows(ctx.ledger, ctx.run.id))) ? 'next' : 'stay';
+  if (await buildIndexes(ctx, await readFlows(ctx.ledger, ctx.run.id))) return 'next';
+  await waitForWorkers(ctx, 'loader');
+  return 'stay';
 }
 
 async function finish(ctx: RunContext): Promise<PhaseResult> {

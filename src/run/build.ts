@@ -6,6 +6,7 @@ import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { openSession, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { waitForWorkers } from './workers.ts';
 
 /** Objects of one list, the lowest ordinal first, that may be built now: all of lower ordinals have been. */
 function dueObjects(objects: ObjectRow[], builds: Map<string, string>): ObjectRow[] {
@@ -51,6 +52,7 @@ export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<
   const builds = await readBuilds(ctx.ledger, ctx.run.id);
   if (objects.every((object) => isBuilt(object, builds))) return 'next';
   await insertBuilds(ctx, dueObjects(objects, builds));
+  await waitForWorkers(ctx, 'loader');
   return 'stay';
 }
 

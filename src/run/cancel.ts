@@ -18,7 +18,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
   await cancelTasks(ctx.ledger, id);
   const live = await countLiveAttempts(ctx.ledger, id);
   if (live > 0) {
-    await setWaiting(ctx.ledger, id, `waiting for ${live} attempts to stop`);
+    ctx.waiting = `${live} attempts have not stopped yet`;
     return;
   }
   const objects = (await readObjects(ctx.ledger, id)).filter((o) => o.captured.takeDown.length > 0);

@@ -2,10 +2,10 @@ import { cutBatch, remainingBlocks } from '../copy/cut.ts';
 import { nextBatchBlocks, sizeAim } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertBatch, readOpenTasks, readRecentBatches } from '../ledger/tasks.ts';
-import { countSlots } from '../ledger/workers.ts';
 import { buildIndexes } from './build.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
+import { waitForWorkers } from './workers.ts';
 
 /** Batches ahead of the loaders: two a slot, so that nobody waits for the scheduler. */
 const batchesPerSlot = 2;
@@ -26,7 +26,7 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
 
 /** Cuts batches, largest table first, until enough lie ahead of the loaders. */
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
-  const slots = Math.max(1, await countSlots(ctx.ledger));
+  const slots = Math.max(1, await waitForWorkers(ctx, 'loader'));
   let missing = slots * batchesPerSlot - open;
   for (let flow of flows) {
     while (!flow.cutDone && missing > 0) {

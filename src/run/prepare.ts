@@ -71,6 +71,5 @@ export async function prepare(ctx: RunContext): Promise<PhaseResult> {
       }),
     );
   }
-  await setWaiting(ctx.ledger, id, null);
   return 'next';
 }

@@ -2,7 +2,7 @@ import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
 import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
 import { readRowsBefore, restartFlows } from '../ledger/flows.ts';
-import { recordEvent, setWaiting } from '../ledger/runs.ts';
+import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
 import { openSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -61,7 +61,6 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
       const copied = await readCopiedEpochs(ctx.ledger, id);
       await startAgain(ctx, findStaleFlows(plan, copied, epochs, epoch));
       await insertEpoch(ctx.ledger, id, epoch);
-      await setWaiting(ctx.ledger, id, null);
     });
     ctx.log('source snapshot opened', { epoch: epoch.epoch });
     return keeper;

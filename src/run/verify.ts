@@ -7,6 +7,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { planChecks } from '../validate/checks.ts';
 import type { CheckSpec } from '../validate/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { waitForWorkers } from './workers.ts';
 
 const relationOf = (ctx: RunContext, spec: CheckSpec): string =>
   'relation' in spec
@@ -33,7 +34,9 @@ export async function verify(ctx: RunContext): Promise<PhaseResult> {
     });
     return 'stay';
   }
-  return all === done ? 'next' : 'stay';
+  if (all === done) return 'next';
+  await waitForWorkers(ctx, 'validator');
+  return 'stay';
 }
 
 /** The gate before constraints come back: nothing was found. */

@@ -1,0 +1,9 @@
+import { countSlots, type WorkerKind } from '../ledger/workers.ts';
+import type { RunContext } from './context.ts';
+
+/** How many tasks the live workers of a kind can do at once; without any, that is what the run waits for. */
+export async function waitForWorkers(ctx: RunContext, kind: WorkerKind): Promise<number> {
+  const slots = await countSlots(ctx.ledger, kind);
+  if (slots === 0) ctx.waiting = `no ${kind} shows a sign of life: start one with \`rowfleet ${kind}\``;
+  return slots;
+}
