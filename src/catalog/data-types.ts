@@ -55,7 +55,7 @@ export async function formatTypes(
 ): Promise<string[]> {
   const { rows } = await session.query<{ name: string }>(
     `select pg_catalog.format_type(t.oid::int8::oid, t.typmod) as name
-    from pg_catalog.unnest($1::int8[], $2::int4[]) with ordinality t (oid, typmod, n) order by n`,
+    from rows from (pg_catalog.unnest($1::int8[]), pg_catalog.unnest($2::int4[])) with ordinality t (oid, typmod, n) order by n`,
     [types.map(({ oid }) => oid), types.map(({ typmod }) => typmod)],
   );
   return rows.map(({ name }) => name);

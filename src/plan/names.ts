@@ -65,7 +65,10 @@ function nearestRelation(
 ): string | undefined {
   const elsewhere = relations.all.find(({ name }) => name === written.name);
   if (elsewhere) return writeName(elsewhere, []);
-  const names = new Map(relations.all.map((relation) => [relation.name, relation]));
+  // Of two with the same name, the one that needs no schema.
+  const reachable = (relation: Relation) => Number(searchPath.includes(relation.schema));
+  const candidates = relations.all.toSorted((a, b) => reachable(a) - reachable(b));
+  const names = new Map(candidates.map((relation) => [relation.name, relation]));
   const name = nearest(written.name, names.keys());
   return name === undefined ? undefined : writeName(names.get(name)!, searchPath);
 }

@@ -1,3 +1,4 @@
+import type pg from 'pg';
 import { type Column, readColumns } from '../catalog/columns.ts';
 import type { Relation } from '../catalog/relations.ts';
 import { display, ident } from '../pg/quote.ts';
@@ -29,44 +30,66 @@ function findEnds(ctx: ResolveContext, spec: FlowSpec, path: PathSegment[]) {
   return { driving: driving.relation, target: target.relation, alias: ident(alias) };
 }
 
-/** What the server makes of the statement that will be copied, with a range in it: columns, types, privileges, tables read. */
-async function proveStatement(
+/** Reports a failure of the whole at the column that alone fails as well; at the flow when it takes several. */
+async function reportAtColumn(
+  ctx: ResolveContext,
+  describer: Describer,
+  flow: ResolvedFlow,
+  whole: pg.DatabaseError,
+  path: PathSegment[],
+): Promise<void> {
+  for (const column of flow.columns) {
+    for (const expression of [column.copyExpression, column.compareExpression]) {
+      const { error } = await describer.describe(
+        `select (${expression}\n) ${fromClause(flow)} ${whereClause(flow)}`,
+      );
+      if (!error) continue;
+      reportServerError(ctx, error, [...path, 'columns', column.name]);
+      return;
+    }
+  }
+  reportServerError(ctx, whole, path, 'Run the SELECT that --dry-run shows in psql.');
+}
+
+const selectAll = (flow: ResolvedFlow, expressions: string[]): string =>
+  `select ${expressions.map((each) => `(${each}\n)`).join(', ')} ${fromClause(flow)} ${whereClause(flow)}`;
+
+/**
+ * What the server makes of the statements that loaders and the validator will run, one with a range in it: whether
+ * they are valid, how many columns they have, whether their tables may be read, and which those are.
+ */
+async function proveStatements(
   ctx: ResolveContext,
   describer: Describer,
   flow: ResolvedFlow,
   path: PathSegment[],
 ): Promise<number[] | undefined> {
-  const [leaf] = flow.leaves;
-  const list = flow.columns.map((column) => `(${column.copyExpression}\n)`).join(', ');
-  const statement = leaf
-    ? batchSelect(flow, { leaf, fromBlock: 1, toBlock: 2 })
-    : `select ${list} ${fromClause(flow)} ${whereClause(flow)}`;
-  const described = await describer.describe(statement);
-  if (described.error) {
-    reportServerError(ctx, described.error, path);
-    return undefined;
+  const copied = selectAll(
+    flow,
+    flow.columns.map((column) => column.copyExpression),
+  );
+  const compared = selectAll(
+    flow,
+    flow.columns.map((column) => column.compareExpression),
+  );
+  const ranges = flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, { leaf, fromBlock: 1, toBlock: 2 }));
+  const reads = new Set<number>();
+  for (const statement of [copied, compared, ...ranges]) {
+    const described = await describer.describe(statement);
+    const explained = described.error ? described : await describer.explain(statement);
+    if (explained.error) {
+      await reportAtColumn(ctx, describer, flow, explained.error, path);
+      return undefined;
+    }
+    const count = described.columns?.length;
+    if (count !== flow.columns.length) {
+      const message = `its SELECT gives ${count} columns instead of ${flow.columns.length}`;
+      ctx.problems.error(path, message, 'Write one expression for each column.');
+      return undefined;
+    }
+    for (const oid of 'reads' in explained ? (explained.reads ?? []) : []) reads.add(oid);
   }
-  if (described.columns.length !== flow.columns.length) {
-    const count = `${described.columns.length} columns instead of ${flow.columns.length}`;
-    ctx.problems.error(path, `its SELECT gives ${count}`, 'Write one expression for each column.');
-    return undefined;
-  }
-  const compared = flow.columns.map((column) => `(${column.compareExpression}\n)`).join(', ');
-  const comparison = await describer.describe(`select ${compared} ${fromClause(flow)} ${whereClause(flow)}`);
-  const whole = comparison.error
-    ? comparison
-    : await describer.explain(`select ${list} ${fromClause(flow)} ${whereClause(flow)}`);
-  const ranged = whole.error ? whole : await describer.explain(statement);
-  if (ranged.error) {
-    reportServerError(ctx, ranged.error, path);
-    return undefined;
-  }
-  return [
-    ...new Set([
-      ...('reads' in whole && whole.reads ? whole.reads : []),
-      ...('reads' in ranged ? ranged.reads! : []),
-    ]),
-  ];
+  return [...reads];
 }
 
 async function mapColumns(
@@ -124,7 +147,7 @@ export async function resolveFlow(
     format: mapped.every(({ binary }) => binary) ? 'binary' : 'text',
     reads: pieces.reads,
   };
-  const oids = await proveStatement(ctx, describer, flow, path);
+  const oids = await proveStatements(ctx, describer, flow, path);
   if (!oids || !fillable) return undefined;
   const read = withTrees(ctx.source, [...oids, driving.oid]);
   return { flow: { ...flow, reads: lockable(read) }, target, path };

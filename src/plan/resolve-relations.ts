@@ -65,7 +65,9 @@ export function resolveLeaves(
 
 /** What LOCK TABLE takes and a rewrite could pull away: tables, partitioned ones and their leaves. */
 export function lockable(relations: Relation[]): RelationName[] {
-  return relations.filter(({ kind }) => kind === 'r' || kind === 'p').map(relationName);
+  const tables = relations.filter(({ kind }) => kind === 'r' || kind === 'p').map(relationName);
+  // Always the same order: it is part of the plan's hash, and locks are taken in it.
+  return tables.sort((a, b) => (display(a) < display(b) ? -1 : 1));
 }
 
 /** Every relation that a statement reads, with the leaves of each. */

@@ -1,0 +1,220 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { loadPlan, parsePlan } from '../../src/plan/parse.ts';
+import { formatProblem } from '../../src/plan/problems.ts';
+import { samplePlan } from '../../src/plan/sample.ts';
+import { brief, goodPlan, planFile, planText } from '../plan.ts';
+
+const parse = (body: string) => parsePlan(planText(body), planFile);
+const said = (body: string) => parse(body).problems.map(brief);
+
+const flow = (lines = '') => `
+flows:
+  - name: f
+    from: chunks c
+    to: unified
+${lines}
+    columns: {id: c.id}
+`;
+
+describe('a plan file', () => {
+  test('in the format that users have files in means every table', () => {
+    const text = `
+source_database: {host: old.example.org, port: 5433, user: reader, password: 0042, database: old, ssl_mode: require}
+target_database:
+  host: new.example.org
+  user: writer
+  password: \${NEW_PASSWORD}
+  database: new
+migration:
+  batch_size: 500
+  max_retries: 5
+  timeout_per_batch: 500ms
+  parallel_workers: 4
+  validation_level: basic
+  enable_rollback: false
+  backup_before_migrate: true
+  dry_run: true
+`;
+    const { plan, problems, secrets } = parsePlan(text, '/plans/nightly.yaml');
+    expect(problems).toEqual([]);
+    expect(plan).toMatchObject({
+      file: '/plans/nightly.yaml',
+      name: 'nightly',
+      source: {
+        settings: {
+          host: 'old.example.org',
+          port: '5433',
+          user: 'reader',
+          database: 'old',
+          ssl_mode: 'require',
+        },
+        passwordVariable: 'SOURCE_DATABASE_PASSWORD',
+      },
+      target: {
+        settings: { host: 'new.example.org', user: 'writer', password: '${NEW_PASSWORD}', database: 'new' },
+      },
+      settings: {
+        batchSize: 500,
+        maxRetries: 5,
+        batchTimeoutMs: 500,
+        parallelWorkers: 4,
+        validationLevel: 'basic',
+      },
+      tables: '*',
+      flows: [],
+      schema: [],
+      dryRun: true,
+      backupBeforeMigrate: true,
+      allowNonEmpty: false,
+    });
+    expect(secrets).toEqual({ SOURCE_DATABASE_PASSWORD: '0042' });
+    expect(JSON.stringify(plan)).not.toContain('0042');
+  });
+
+  test('has defaults', () => {
+    const plan = goodPlan(flow());
+    expect(plan.settings).toEqual({
+      batchSize: 1000,
+      maxRetries: 3,
+      batchTimeoutMs: 30_000,
+      parallelWorkers: 2,
+      validationLevel: 'standard',
+    });
+    expect(plan.tables).toEqual([]);
+    expect(plan.name).toBe('test');
+  });
+
+  test.each([
+    ['500ms', 500], ['30s', 30_000], ['1.5s', 1500], ['2m', 120_000], ['1h', 3_600_000],
+  ])('knows that %s are %d ms', (text, ms) => {
+    expect(goodPlan(`migration: {timeout_per_batch: ${text}}`).settings.batchTimeoutMs).toBe(ms);
+  }); // biome-ignore format: a list
+
+  test('may use anchors and merge keys', () => {
+    const plan = goodPlan(`
+tables: [&a tags, users]
+flows:
+  - &first {name: one, from: a, to: x, columns: &columns {id: id}}
+  - {name: two, from: *a, to: x, columns: {<<: *columns, kind: 2}}
+`);
+    expect(plan.flows[1]).toEqual({ name: 'two', from: 'tags', to: 'x', columns: { id: 'id', kind: '2' } });
+  });
+
+  test('is what generate-config prints', () => {
+    const { plan, problems } = parsePlan(samplePlan(), planFile);
+    expect(problems).toEqual([]);
+    expect(plan).toMatchObject({ name: 'my-migration', tables: '*', dryRun: false });
+    // Uncommented, the rest of the sample is valid too.
+    const all = samplePlan()
+      .replace(/^tables: .*$/m, '')
+      .replaceAll(/^# (flows:|allow_non_empty| {2}- name| {4,})/gm, '$1');
+    expect(parsePlan(all, planFile).plan?.flows[0]?.columns.kind).toBe("'chunk'");
+  });
+
+  test('that cannot be read says so', () => {
+    expect(() => loadPlan('/nowhere/plan.yaml')).toThrow(/\/nowhere\/plan\.yaml does not exist/);
+  });
+
+  test('finds its schema files beside itself', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'rowfleet-plan-'));
+    writeFileSync(join(folder, 'target.sql'), 'select 1');
+    writeFileSync(join(folder, 'plan.yaml'), planText('schema: [target.sql, missing.sql]'));
+    const { problems } = loadPlan(join(folder, 'plan.yaml'));
+    expect(problems.map(brief)).toEqual([
+      `3 schema[1] error: missing.sql does not exist | It is looked for at ${join(folder, 'missing.sql')}.`,
+    ]);
+    writeFileSync(join(folder, 'plan.yaml'), planText('schema: target.sql'));
+    expect(loadPlan(join(folder, 'plan.yaml')).plan?.schema).toEqual([join(folder, 'target.sql')]);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('what is wrong with a plan', () => {
+  test('comes in one answer, each thing with line, path and hint', () => {
+    const text = `
+source: postgres://h/db
+migration:
+  batch_sise: 10
+  max_retries: many
+  timeout_per_batch: 30
+flows:
+  - name: a
+    form: chunks
+    to: y
+    columns:
+      id: [1]
+`;
+    expect(parsePlan(text, planFile).problems.map(brief)).toEqual([
+      '4 migration.batch_sise error: there is no key "batch_sise" | Did you mean batch_size?',
+      '5 migration.max_retries error: must be a number | ',
+      '6 migration.timeout_per_batch error: must be a duration such as 30s, 500ms or 2m | ',
+      '8 flows[0].from error: is missing | ',
+      '9 flows[0].form error: there is no key "form" | Did you mean from?',
+      '12 flows[0].columns.id error: must be text or a number | ',
+    ]);
+  });
+
+  const cases: [what: string, body: string, expected: RegExp][] = [
+    ['not YAML', 'tables: [a', /^\d+ {2}error: not YAML: /],
+    ['a key twice', 'tables: [a]\ntables: [b]', /^4 {2}error: a key stands here a second time \|/],
+    ['two documents', 'tables: [a]\n---\ntables: [b]', /^\d {2}error: the file holds more than one YAML document/],
+    ['rigorous', 'migration:\n  validation_level: rigorous', /^4 migration\.validation_level error: validation_level: rigorous is not built yet \| Use basic or standard\.$/],
+    ['forensic', 'migration: {validation_level: forensic}', /forensic is not built yet/],
+    ['another level', 'migration: {validation_level: some}', /must be basic or standard/],
+    ['enable_rollback', 'migration:\n  enable_rollback: true', /^4 migration\.enable_rollback error: enable_rollback: true is not built yet/],
+    ['transform', flow('    transform: x.ts'), /^7 flows\[0\]\.transform error: transform .* is not built yet/],
+    ['on_conflict', flow('    on_conflict: skip'), /^7 flows\[0\]\.on_conflict error: on_conflict: skip is not built yet/],
+    ['group_by', flow('    group_by: id'), /^7 flows\[0\]\.group_by error: group_by is not built yet/],
+    ['consistency', 'consistency: live', /^3 consistency error: consistency: live is not built yet/],
+    ['no source', '', /^$/],
+    ['an empty table list', 'tables: []', /^3 tables error: /],
+    ['a table twice', 'tables:\n  - a\n  - a', /^5 tables\[1\] error: a stands in the list twice/],
+    ['tables as text', 'tables: all', /^3 tables error: must be "\*" or a list of table names/],
+    ['a flow twice', `${flow()}${flow().split('\n').slice(2).join('\n')}`, /^9 flows\[1\]\.name error: the flow f stands in the plan twice/],
+    ['a flow without columns', flow().replace('{id: c.id}', '{}'), /flows\[0\]\.columns error: must name at least one column/],
+    ['a join in from', flow().replace('chunks c', 'chunks c, texts t'), /^5 flows\[0\]\.from error: is not one table and its alias \| /],
+    ['where with WHERE', flow('    where: where true'), /^7 flows\[0\]\.where error: it begins with WHERE/],
+    ['batch_size 0', 'migration: {batch_size: 0}', /must be at least 1/],
+    ['half a worker', 'migration: {parallel_workers: 1.5}', /must be a whole number/],
+    ['a timeout of days', 'migration: {timeout_per_batch: 48h}', /must be from 100ms to 24h/],
+    ['null for a section', 'migration:', /^3 migration error: must be a mapping/],
+  ]; // biome-ignore format: one case a line
+
+  test.each(cases)('%s', (_, body, expected) => {
+    expect(said(body).join('\n')).toMatch(expected);
+  });
+
+  test('accepts the keys that only spell out what is built', () => {
+    expect(said(`consistency: window${flow('    on_conflict: error')}`)).toEqual([]);
+  });
+
+  test('warns of values that change from look to look', () => {
+    expect(said(flow().replace('c.id}', `c.id, at: now(), u: "c.now", v: "'now()'"}`)).join('\n')).toMatch(
+      /^8 flows\[0\]\.columns\.at warning: now gives another value each time[^\n]*$/,
+    );
+  });
+
+  test('reads well in a terminal', () => {
+    const [first] = parse('migration: {batch_sise: 1}').problems;
+    expect(formatProblem(first!)).toBe(
+      '/plans/test.yaml:3 migration.batch_sise: there is no key "batch_sise"\n    Did you mean batch_size?',
+    );
+  });
+
+  test('a plan without databases', () => {
+    const { problems } = parsePlan('tables: [a]', planFile);
+    expect(problems.map(({ message }) => message)).toEqual([
+      'the plan names no source database',
+      'the plan names no target database',
+    ]);
+    const both = parsePlan(planText('source_database: {host: h}'), planFile);
+    expect(both.problems.map(({ message }) => message)).toEqual([
+      'source and source_database are both given',
+    ]);
+    expect(parsePlan('', planFile).problems[0]!.message).toBe('the plan is empty');
+    expect(parsePlan('- a', planFile).problems[0]!.message).toBe('must be a mapping');
+  });
+});
