@@ -59,13 +59,17 @@ function settledSsl(endpoint: Endpoint): Promise<Ssl> {
   return choice;
 }
 
+/** `clientFor`, as a pool's `Client` setting is typed. */
+export const poolClientFor = (endpoint: Endpoint) =>
+  clientFor(endpoint) as unknown as NonNullable<pg.PoolConfig['Client']>;
+
 /**
- * An endpoint's config for code that makes its own pg.Client (BullMQ does): with `prefer` or `allow`, TLS is what the
- * server was found to take. Throws a RowfleetError when it cannot be reached.
+ * An endpoint's config for code that makes its own pools and clients (BullMQ does): with `prefer` or `allow`, TLS is
+ * what the server was found to take. Throws a RowfleetError when it cannot be reached.
  */
 export async function settledConfig(endpoint: Endpoint): Promise<pg.PoolConfig> {
   try {
-    return { ...endpoint.config, ssl: await settledSsl(endpoint) };
+    return { ...endpoint.config, ssl: await settledSsl(endpoint), Client: poolClientFor(endpoint) };
   } catch (error) {
     throw connectionError(error, endpoint.label);
   }
@@ -74,6 +78,13 @@ export async function settledConfig(endpoint: Endpoint): Promise<pg.PoolConfig> 
 /** pg.Client for one endpoint: does its sslmode, and a failed connection is an error that says what to do. */
 export function clientFor(endpoint: Endpoint): typeof pg.Client {
   return class EndpointClient extends pg.Client {
+    constructor(config?: string | pg.ClientConfig) {
+      super(config);
+      // A pool's listener is gone while a session is in use: without one, a session that is lost between two
+      // statements would end the process. It shows itself in the next statement.
+      this.on('error', () => {});
+    }
+
     override connect(): Promise<EndpointClient>;
     override connect(callback: (error: Error) => void): void;
     override connect(callback?: (error: Error) => void): Promise<EndpointClient> | undefined {

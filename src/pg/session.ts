@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
-import { clientFor } from './client.ts';
+import { clientFor, poolClientFor } from './client.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** One server session. Everything that runs SQL takes one of these. */
@@ -48,7 +48,6 @@ async function pin(session: Session): Promise<void> {
 /** Opens one pinned session that is not pooled. The caller ends it. */
 export async function openSession(endpoint: Endpoint, applicationName: string): Promise<pg.Client> {
   const client = new (clientFor(endpoint))(clientConfig(endpoint, applicationName));
-  client.on('error', () => {}); // A lost session shows itself in the next query.
   await client.connect();
   try {
     await pin(client);
@@ -63,7 +62,7 @@ export async function openSession(endpoint: Endpoint, applicationName: string): 
 export function openPool(endpoint: Endpoint, options: { max: number; applicationName: string }): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(endpoint, options.applicationName),
-    Client: clientFor(endpoint) as NonNullable<pg.PoolConfig['Client']>,
+    Client: poolClientFor(endpoint),
     max: options.max,
     idleTimeoutMillis: 30_000,
     onConnect: pin,

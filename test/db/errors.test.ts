@@ -2,7 +2,7 @@ import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { isConnectionLost, safeMessage, sqlState } from '../../src/pg/errors.ts';
-import { openSession } from '../../src/pg/session.ts';
+import { openPool, openSession, withSession } from '../../src/pg/session.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 
 let db: TestDatabase;
@@ -193,4 +193,20 @@ test('a terminated session is a lost connection, an ordinary error is not', asyn
   expect(isConnectionLost(await victim.query('select 1').catch((caught) => caught))).toBe(true);
   const ordinary = await db.query('select 1/0').catch((caught) => caught);
   expect([sqlState(ordinary), isConnectionLost(ordinary)]).toEqual(['22012', false]);
+});
+
+test('a pooled session that is lost between two statements ends nothing but itself', async () => {
+  const pool = openPool(db.endpoint, { max: 1, applicationName: 'rowfleet test' });
+  const error = await withSession(pool, async (session) => {
+    const { rows } = await session.query('select pg_backend_pid() as pid');
+    const gone = new Promise((done) => session.once('end', done));
+    await db.query('select pg_terminate_backend($1)', [rows[0].pid]);
+    await gone;
+    await session.query('select 1');
+  }).catch((caught) => caught);
+  expect(isConnectionLost(error)).toBe(true);
+  expect(await withSession(pool, async (session) => (await session.query('select 1 as one')).rows)).toEqual([
+    { one: 1 },
+  ]);
+  await pool.end();
 });
