@@ -18,6 +18,8 @@ import type { Member } from './member.ts';
 /** After this long a ring that led to nothing is held against the queue: it may have been emptied. */
 const ringAgainMs = 3_000;
 
+const retryMs = 1_000;
+
 const jobs = { batch: copyJob, build: buildJob, check: validateJob };
 const queueOf = (queues: Queues, kind: OpenTask['kind']) => queues[jobs[kind].queue];
 
@@ -25,6 +27,8 @@ const queueOf = (queues: Queues, kind: OpenTask['kind']) => queues[jobs[kind].qu
 interface DrivenRun {
   ctx: RunContext;
   rung: Map<string, number>;
+  /** Not to be looked at before: a server that was gone gets a second. */
+  retryAt: number;
 }
 
 /** Rings for what waits and for attempts whose lease has run out, and rings again where a ring got lost. */
@@ -67,8 +71,10 @@ async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): P
   await ctx.ledger.query('select 1');
   const message = safeMessage(error);
   member.log.error({ run: ctx.run.id, phase: ctx.run.phase, error: message }, 'run cannot go on');
-  if (isConnectionLost(error)) ctx.waiting = `retrying: ${message}`;
-  else
+  if (isConnectionLost(error)) {
+    ctx.waiting = `trying again every second: ${message}`;
+    driven.retryAt = Date.now() + retryMs;
+  } else
     await failRun(
       driven,
       error instanceof RowfleetError ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message),
@@ -78,6 +84,7 @@ async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): P
 /** One look at one run: what is due is done and rung for, and what it waits for is written down. */
 async function look(member: Member, queues: Queues, driven: DrivenRun): Promise<void> {
   const { ctx } = driven;
+  if (Date.now() < driven.retryAt) return;
   ctx.waiting = null;
   try {
     await advance(ctx);
@@ -119,7 +126,7 @@ async function begin(
     waiting: null,
     log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
   };
-  return { ctx, rung: new Map() };
+  return { ctx, rung: new Map(), retryAt: 0 };
 }
 
 /** Drives all active runs with the leader's session until `signal`, or until that session breaks (throws). */
