@@ -40,6 +40,8 @@ export interface IndexRow {
   /** Key columns and expressions as SQL over the table. */
   expressions: string[];
   predicate: string | null;
+  /** A function that it calls and whose body may count on a search_path; NULL before PostgreSQL 17, where it gets one. */
+  pathFunction: string | null;
   columnStatistics: { position: number; target: number }[];
   extensions: string[];
   constraint: IndexConstraint | null;
@@ -73,6 +75,14 @@ const query = `
         and (l.oid <> a.attcollation or a.attnum is null and not l.collisdeterministic)
       left join pg_catalog.pg_namespace ln on ln.oid = l.collnamespace),
     'predicate', pg_catalog.pg_get_expr(i.indpred, i.indrelid),
+    'pathFunction', (
+      select pg_catalog.min(p.oid::pg_catalog.regprocedure::text)
+      from pg_catalog.pg_depend d join pg_catalog.pg_proc p on p.oid = d.refobjid
+      join pg_catalog.pg_language l on l.oid = p.prolang and l.lanname not in ('c', 'internal')
+      where d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass and d.objid = x.oid
+        and d.refclassid = 'pg_catalog.pg_proc'::pg_catalog.regclass and p.prosqlbody is null
+        and not exists (select from unnest(p.proconfig) as setting where setting like 'search_path=%')
+        and pg_catalog.current_setting('server_version_num')::int4 >= 170000),
     'columnStatistics', (
       select coalesce(pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
         'position', a.attnum, 'target', a.attstattarget) order by a.attnum), '[]')

@@ -8,7 +8,7 @@ export function zooSchema(version: number, tablespace: string): string {
   return `
 create schema zoo;
 create schema "Hostile ""Schema""";
-create function zoo.squeeze(text) returns text language sql immutable as $$ select lower(btrim($1)) $$;
+create function zoo.squeeze(text) returns text language sql immutable return lower(btrim($1));
 create function public.halve(int) returns int language sql immutable as $$ select $1 / 2 $$;
 -- Calls a function by a name that only the role's search_path resolves.
 create function zoo.halved(int) returns int language plpgsql immutable as $$ begin return halve($1); end $$;
