@@ -1,6 +1,3 @@
-import { openQueueBackend } from '../../jobs/backend.ts';
-import { wakeScheduler } from '../../jobs/control.ts';
-import { openQueues } from '../../jobs/queues.ts';
 import { withTarget } from '../../src/control/open.ts';
 import { refuseSecondRun, startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -8,22 +5,9 @@ import type { RunKind } from '../../src/ledger/runs.ts';
 import type { CommonOptions } from './command.ts';
 import type { ExitCode } from './exit-code.ts';
 import type { PlanFile } from './plan-file.ts';
+import { ringScheduler } from './queue.ts';
 import { withResolvedPlan } from './resolve-file.ts';
 import { actor } from './target.ts';
-
-/**
- * Opens the queue, which proves that it answers before a fleet is started on it, and rings the scheduler for a run.
- * A lost ring only costs the second until the scheduler looks by itself.
- */
-export async function ringScheduler(ledger: Ledger, runId: string): Promise<void> {
-  const backend = await openQueueBackend(process.env.QUEUE_URL, ledger);
-  const queues = openQueues(backend);
-  try {
-    await wakeScheduler(queues.control, runId);
-  } finally {
-    await queues.close();
-  }
-}
 
 /**
  * Starts a run of a plan and hands its id to `follow`: resolves the plan against both databases, applies its schema

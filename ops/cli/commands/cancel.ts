@@ -4,8 +4,8 @@ import { chooseRun } from '../../../src/control/resume.ts';
 import { cancelRun } from '../../../src/control/stop.ts';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
-import { ringScheduler } from '../launch.ts';
 import { openPlanFile } from '../plan-file.ts';
+import { ringScheduler } from '../queue.ts';
 import { actor, runIdOf } from '../target.ts';
 
 interface CancelOptions extends CommonOptions {

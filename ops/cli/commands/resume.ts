@@ -3,8 +3,8 @@ import { withLedger } from '../../../src/control/open.ts';
 import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
-import { ringScheduler } from '../launch.ts';
 import { openPlanFile } from '../plan-file.ts';
+import { ringScheduler } from '../queue.ts';
 import { actor, runIdOf } from '../target.ts';
 
 interface ResumeOptions extends CommonOptions {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
-import { openQueueBackend } from '../../../jobs/backend.ts';
 import { withTarget } from '../../../src/control/open.ts';
 import { uninstall } from '../../../src/control/uninstall.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { openPlanFile } from '../plan-file.ts';
+import { removeQueue } from '../queue.ts';
 
 /** `rowfleet uninstall`: removes every trace of rowfleet from a target and its queue. */
 export function addUninstall(program: Command): void {
@@ -20,12 +20,7 @@ export function addUninstall(program: Command): void {
   withCommonOptions(command).action(
     perform(async (options: CommonOptions & { config: string }) => {
       const { target } = openPlanFile(options.config, options);
-      const found = await withTarget(target, (ledger) =>
-        uninstall(ledger, async () => {
-          const backend = await openQueueBackend(process.env.QUEUE_URL, ledger);
-          await backend.destroy();
-        }),
-      );
+      const found = await withTarget(target, (ledger) => uninstall(ledger, () => removeQueue(ledger)));
       if (options.json === true) emit('uninstalled', { target: target.label, found });
       else say(found ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`);
       return exitCode.verified;
