@@ -50,8 +50,7 @@ export async function readRelations(session: Session): Promise<Relation[]> {
         where i.inhrelid = c.oid), '{}') as parents
     from pg_catalog.pg_class c join pg_catalog.pg_namespace n on n.oid = c.relnamespace
     where c.relkind in ('r', 'p', 'v', 'm', 'f')
-      and n.nspname not in ('pg_catalog', 'information_schema', 'rowfleet')
-      and n.nspname !~ '^(pg_toast|pg_temp_|rowfleet_)'
+      and n.nspname not in ('information_schema', 'rowfleet', 'rowfleet_queue') and n.nspname !~ '^pg_'
     order by n.nspname collate "C", c.relname collate "C"`);
   return rows;
 }

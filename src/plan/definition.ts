@@ -6,6 +6,9 @@ export const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
 const durationMessage = 'must be a duration such as 30s, 500ms or 2m';
 
 const text = z.string().min(1);
+// Names go into the ledger, the queue and terminals.
+const name = z.string().regex(/^\P{Cc}{1,200}$/u, 'must be 1 to 200 characters on one line');
+
 const whole = (min: number, max: number) => z.int().min(min).max(max);
 
 const settings = z
@@ -82,7 +85,7 @@ const url = text.describe(
 
 const flow = z
   .strictObject({
-    name: text.describe('What status and findings call it. Unique in the plan.'),
+    name: name.describe('What status and findings call it. Unique in the plan.'),
     from: text.describe('The driving table and its alias, e.g. chunks c. Batches are ranges of it.'),
     join: text.optional().describe('Anything legal after the driving table in a FROM clause.'),
     where: text.optional().describe('Which rows of the driving table count, as an SQL condition.'),
@@ -91,13 +94,17 @@ const flow = z
       .record(text, z.union([z.string(), z.number(), z.boolean()]))
       .refine((columns) => Object.keys(columns).length > 0, 'must name at least one column')
       .describe('Target column: SQL expression over the source.'),
+    on_conflict: z
+      .literal('error')
+      .optional()
+      .describe('Only error is built: a row that conflicts fails its batch.'),
   })
   .describe('One mapping from a driving table to a target table.');
 
 /** The plan file, key by key: what parsing checks and what the JSON Schema for editors is generated from. */
 export const planDefinition = z
   .strictObject({
-    name: text.optional().describe('What the run is called. Defaults to the name of the file.'),
+    name: name.optional().describe('What the run is called. Defaults to the name of the file.'),
     source: url.optional(),
     source_database: database.optional(),
     target: url.optional(),
@@ -112,6 +119,10 @@ export const planDefinition = z
       .optional()
       .describe('Tables to copy in their own shape under the same name, or "*" for every table.'),
     flows: z.array(flow).min(1).optional().describe('Mappings into a new shape.'),
+    consistency: z
+      .literal('window')
+      .optional()
+      .describe('Only window is built: the source is not written to while the run goes on.'),
     allow_non_empty: z
       .boolean()
       .optional()

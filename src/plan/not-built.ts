@@ -25,7 +25,6 @@ const migration: Record<string, Rule> = {
           hint: 'Set enable_rollback: false. `rowfleet cancel` restores what was taken down in a run that goes on.',
         }
       : undefined,
-  adaptive_batching: always('adaptive_batching', 'Leave it out: batches are always sized adaptively.'),
 };
 
 const flow: Record<string, Rule> = {
@@ -49,21 +48,20 @@ const plan: Record<string, Rule> = {
           message: `consistency: ${String(value)} is not built yet`,
           hint: 'Leave it out: the source must not be written to while the run goes on (window).',
         },
-  quarantine: always('quarantine', 'Leave it out: a row that the target refuses fails its batch.'),
 };
 
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
-// Takes the keys out, so that the definition, which does not know them, does not report them a second time.
+// Takes the keys out, so that the definition does not report them a second time.
 function takeOut(holder: unknown, rules: Record<string, Rule>, path: PathSegment[]): NotBuilt[] {
   if (!isObject(holder)) return [];
   return Object.entries(rules).flatMap(([key, rule]) => {
     if (!(key in holder)) return [];
     const refusal = rule(holder[key]);
-    const accepted = refusal === undefined && !['on_conflict', 'consistency'].includes(key);
-    if (!accepted) delete holder[key];
-    return refusal ? [{ path: [...path, key], ...refusal }] : [];
+    if (!refusal) return [];
+    delete holder[key];
+    return [{ path: [...path, key], ...refusal }];
   });
 }
 

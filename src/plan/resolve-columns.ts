@@ -41,7 +41,11 @@ function checkMeaning(
       `the source holds large objects, and a value of type ${from.name} may be the number of one`,
       'Large objects are not copied. Cast the value to bigint if it is only a number.',
     );
-  if (from.name === 'money' && source.facts.moneyLocale !== target.facts.moneyLocale)
+  if (
+    from.name === 'money' &&
+    column.type === 'money' &&
+    source.facts.moneyLocale !== target.facts.moneyLocale
+  )
     problems.error(
       path,
       'money means different amounts: lc_monetary differs between source and target',

@@ -103,13 +103,22 @@ function mapByName(ctx: ResolveContext, { table, path, target, sourceColumns, ta
   return mapped;
 }
 
-function resolveTable(ctx: ResolveContext, each: Pair, only: boolean): FlowResult | undefined {
+/** What each table's flow is called: `tags`, `app.tags`; with quotes only where two would read the same. */
+function nameFlows(ctx: ResolveContext, pairs: Pair[]): string[] {
+  const written = pairs.map(({ table }) => writeName(table, ctx.source.searchPath));
+  const bare = written.map((name) => name.replaceAll('"', ''));
+  const count = new Map<string, number>();
+  for (const name of bare) count.set(name, (count.get(name) ?? 0) + 1);
+  return bare.map((name, i) => (count.get(name) === 1 ? name : written[i]!));
+}
+
+function resolveTable(ctx: ResolveContext, each: Pair, name: string, only: boolean): FlowResult | undefined {
   const { table, path, target } = each;
   const pieces = resolveLeaves(ctx, table, only, path);
   const mapped = mapByName(ctx, each);
   if (!pieces || !mapped.every((column) => column !== undefined)) return undefined;
   const flow = {
-    name: writeName(table, ctx.source.searchPath).replaceAll('"', ''),
+    name,
     driving: { schema: table.schema, name: table.name, oid: table.oid },
     only,
     alias,
@@ -128,7 +137,8 @@ function resolveTable(ctx: ResolveContext, each: Pair, only: boolean): FlowResul
 export async function resolveTables(ctx: ResolveContext, plan: Plan): Promise<FlowResult[]> {
   const pairs = await pair(ctx, chooseTables(ctx, plan));
   const copied = new Set(pairs.map(({ table }) => table.oid));
-  return pairs.flatMap((each) => {
+  const names = nameFlows(ctx, pairs);
+  return pairs.flatMap((each, i) => {
     const children = each.table.kind === 'r' ? ctx.source.relations.children(each.table) : [];
     const apart = children.filter(({ oid }) => copied.has(oid));
     // Inheritance: children that are copied as tables of their own must not come a second time with their parent.
@@ -141,6 +151,6 @@ export async function resolveTables(ctx: ResolveContext, plan: Plan): Promise<Fl
       );
       return [];
     }
-    return resolveTable(ctx, each, apart.length > 0) ?? [];
+    return resolveTable(ctx, each, names[i]!, apart.length > 0) ?? [];
   });
 }

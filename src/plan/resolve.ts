@@ -25,22 +25,26 @@ export interface Resolution {
   problems: PlanProblem[];
 }
 
-/** Tables named twice, flows that would fill a table with the same rows, a table that would be copied into itself. */
+/** Flows of one name, flows that would fill a table with the same rows, a table that would be copied into itself. */
 function checkTogether(ctx: ResolveContext, results: FlowResult[]): void {
   const sameDatabase = ctx.source.facts.identity === ctx.target.facts.identity;
-  for (const [i, { flow, target, path }] of results.entries()) {
-    const earlier = results.slice(0, i);
-    if (earlier.some((other) => other.flow.name === flow.name))
+  const names = new Set<string>();
+  const byTarget = new Map<number, Flow[]>();
+  for (const { flow, target, path } of results) {
+    if (names.has(flow.name))
       ctx.problems.error(
         path,
         `there are two flows called ${flow.name}`,
         'A table under tables is a flow of that name.',
       );
-    const rival = earlier.find((other) => other.target.oid === target.oid && !disjoint(other.flow, flow));
+    names.add(flow.name);
+    const earlier = byTarget.get(target.oid) ?? [];
+    const rival = earlier.find((other) => !disjoint(other, flow));
+    byTarget.set(target.oid, [...earlier, flow]);
     if (rival)
       ctx.problems.warning(
         path,
-        `${flow.name} and ${rival.flow.name} both fill ${display(target)}, and nothing in the plan keeps their rows apart`,
+        `${flow.name} and ${rival.name} both fill ${display(target)}, and nothing in the plan keeps their rows apart`,
         'Give them where conditions that exclude each other, or a column with a literal of its own.',
       );
     if (sameDatabase && flow.reads.some((read) => display(read) === display(target)))

@@ -36,7 +36,8 @@ beforeAll(async () => {
   await target.exec(`
     create type kind as enum ('text', 'chunk');
     create table unified (id bigint primary key, kind kind not null, title text, length int, price numeric(6, 2),
-      vector float4[], created timestamptz, note text default 'none', extra int generated always as (length * 2) stored);
+      vector float4[], created timestamptz, note text default 'none',
+      extra int generated always as (length * 2) stored);
     create table keyless (a int, b int not null, c int not null, unique (c, b), unique (a));
     create table sealed (id int generated always as identity primary key, must text not null);
   `);
@@ -124,6 +125,29 @@ flows:
     const resolved = await resolveGood(source, target, good);
     expect(resolved.targets[0]!.key).toEqual(['c', 'b']);
     expect(resolved.flows[0]!.columns.map((column) => column.sourceColumn)).toEqual(['id', 'id', 'id']);
+  });
+
+  test('may be driven by a view or a materialized view, whose tables are known', async () => {
+    await source.exec(`
+      create or replace view seen as select id, content from chunks;
+      create materialized view if not exists kept as select id, content from chunks`);
+    const good = `
+flows:
+  - {name: v, from: seen s, where: s.id < 5, to: sealed, columns: {must: s.content}}
+  - {name: m, from: kept k, where: k.id > 5, to: sealed, columns: {must: k.content}}
+`;
+    const resolved = await resolveGood(source, target, good);
+    expect(resolved.flows.map(({ leaves, reads }) => ({ leaves, reads }))).toEqual([
+      {
+        leaves: [expect.objectContaining({ name: 'seen', hasCtid: false })],
+        reads: [{ schema: 'public', name: 'chunks' }],
+      },
+      { leaves: [expect.objectContaining({ name: 'kept', hasCtid: true })], reads: [] },
+    ]);
+    const [from, to] = [await source.open(), await target.open()];
+    for (const flow of resolved.flows) await copyFlow(from, to, resolved, flow);
+    expect((await target.query('select from sealed')).rowCount).toBe(99);
+    await target.exec('truncate sealed');
   });
 
   test('keeps its hash through JSON, and changes it with anything else', async () => {

@@ -35,6 +35,7 @@ const shape = `
   create table child (extra text) inherits (parent);
   create schema other;
   create table other.plain (id int primary key);
+  create table "other.plain" (id int);
   create view seen as select * from plain;
   ${hostile.map((name) => `create table "${name.replaceAll('"', '""')}" ("${name.replaceAll('"', '""')}" int, "order" text)`).join(';\n')};
 `;
@@ -63,9 +64,21 @@ describe('tables: "*"', () => {
   test('copies every table under its name, whatever the name', async () => {
     const resolved = await resolveGood(source, target, 'tables: "*"');
     const names = resolved.flows.map(({ target: table }) => `${table.schema}.${table.name}`);
-    const expected = ['plain', 'nothing', 'computed', 'numbered', 'parts', 'parent', 'child', ...hostile];
+    const expected = [
+      'plain',
+      'nothing',
+      'computed',
+      'numbered',
+      'parts',
+      'parent',
+      'child',
+      'other.plain',
+      ...hostile,
+    ];
     expect(names.toSorted()).toEqual([...expected.map((name) => `public.${name}`), 'other.plain'].toSorted());
-    expect(resolved.flows.map(({ name }) => name)).toContain('other.plain');
+    expect(resolved.flows.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(['plain', 'a b', 'other.plain', '"other.plain"']),
+    );
 
     const [from, to] = [await source.open(), await target.open()];
     for (const flow of resolved.flows) await copyFlow(from, to, resolved, flow);

@@ -180,6 +180,7 @@ flows:
     ['batch_size 0', 'migration: {batch_size: 0}', /must be at least 1/],
     ['half a worker', 'migration: {parallel_workers: 1.5}', /must be a whole number/],
     ['a timeout of days', 'migration: {timeout_per_batch: 48h}', /must be from 100ms to 24h/],
+    ['a name with a line break', 'name: "a\\nb"', /^3 name error: must be 1 to 200 characters on one line/],
     ['null for a section', 'migration:', /^3 migration error: must be a mapping/],
   ]; // biome-ignore format: one case a line
 
