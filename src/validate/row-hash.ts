@@ -81,8 +81,8 @@ export function textField(column: HashedColumn, value: string): string {
 }
 
 /**
- * SQL of a 64-bit hash over fields. The seed keeps NULL (0) apart from values whose hash at seed 0 is 0. Not fit to
- * be summed: it is linear in its fields, so two rows that swap a value keep their sum.
+ * SQL of a 64-bit hash over fields, with a nonzero seed: at 0 some types hash a value to 0, which is what NULL hashes
+ * to. Not fit to be summed: it is linear in its fields, so two rows that swap a value keep their sum.
  */
 export function hashOf(fields: string[]): string {
   if (fields.length === 0) return '0::pg_catalog.int8';

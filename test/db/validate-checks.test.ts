@@ -272,6 +272,20 @@ describe('accounting of a join', () => {
   });
 });
 
+test('a collation that ignores case, or that is not settled, hides nothing', async () => {
+  const { source, target } = await pair(15);
+  const ci = "create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+  for (const database of [source, target])
+    await database.exec(`${ci}; create table word (w text collate ci, c text collate "C", b text);
+      insert into word values ('a', 'A', 'aA')`);
+  const columns = { w: ['w.w', 'text'], b: ['w.w || w.c', 'text'] } as HandMadeFlow['columns'];
+  const run = await runner(source, target, handMadePlan([{ from: 'word w', to: 'word', columns }]));
+  const check = { check: 'digest', relation: relation('word') } as const;
+  expect((await run(check)).findings).toEqual([]);
+  await target.exec("update word set w = 'A'");
+  expect((await run(check)).evidence).toMatchObject({ missing: 1, surplus: 1 });
+});
+
 describe('a target table', () => {
   const insert = 'insert into item select g from generate_series(1, 20) g';
   const flow: HandMadeFlow = { from: 'item i', to: 'item', columns: { id: ['i.id', 'integer'] } };
