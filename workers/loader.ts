@@ -13,7 +13,7 @@ import type { Work } from './attempt.ts';
 import { join, type Member, type MemberOptions } from './member.ts';
 import { serve, serveUntil } from './serve.ts';
 
-async function copyWork(work: Work): Promise<void> {
+async function copyWork(member: Member, work: Work): Promise<void> {
   const { claim, run, session, onBytes } = work;
   const timeoutMs = run.plan.settings.batchTimeoutMs;
   const timeout = new AbortController();
@@ -27,9 +27,11 @@ async function copyWork(work: Work): Promise<void> {
   }, timeoutMs);
   const signal = AbortSignal.any([work.signal, timeout.signal]);
   try {
-    await run.withSource(signal, (source) =>
+    const tally = await run.withSource(signal, (source) =>
       copyBatch({ plan: run.plan, claim, target: session, source, signal, onBytes }),
     );
+    member.metrics.rows.inc(tally.rowsIn);
+    member.metrics.bytes.inc(tally.bytes);
   } finally {
     clearTimeout(timer);
   }
@@ -69,7 +71,7 @@ async function buildWork(member: Member, work: Work): Promise<void> {
 export async function runLoader(options: MemberOptions): Promise<void> {
   const member = await join('loader', options);
   await serveUntil(member, options.signal, (leaving) => [
-    serve(member, copyJob.queue, leaving, copyWork),
-    serve(member, buildJob.queue, leaving, (work) => buildWork(member, work)),
+    serve(member, copyJob, leaving, (work) => copyWork(member, work)),
+    serve(member, buildJob, leaving, (work) => buildWork(member, work)),
   ]);
 }

@@ -1,6 +1,9 @@
 import { DelayedError, type Job, type Processor, type Worker } from 'bullmq';
+import type { buildJob } from '../jobs/build.ts';
+import type { copyJob } from '../jobs/copy.ts';
 import type { Doorbell } from '../jobs/doorbell.ts';
 import { closeWithin } from '../jobs/queues.ts';
+import type { validateJob } from '../jobs/validate.ts';
 import { type AttemptOutcome, attemptTask, Leaving, type Work } from './attempt.ts';
 import type { Member } from './member.ts';
 
@@ -34,10 +37,20 @@ function logOutcome(member: Member, bell: Doorbell, outcome: AttemptOutcome, ms:
   }
 }
 
-/** Serves one queue of doorbells with one kind of work. */
+function countOutcome(member: Member, task: ServedJob['task'], outcome: AttemptOutcome, ms: number): void {
+  if (outcome.kind !== 'done' && outcome.kind !== 'failed') return;
+  const labels = { outcome: outcome.kind };
+  const { batches, builds, checks, batchSeconds } = member.metrics;
+  ({ batch: batches, build: builds, check: checks })[task].inc(labels);
+  if (task === 'batch') batchSeconds.observe(labels, ms / 1000);
+}
+
+type ServedJob = typeof copyJob | typeof buildJob | typeof validateJob;
+
+/** Serves the doorbells of one kind of job with one kind of work. */
 export function serve(
   member: Member,
-  queue: string,
+  served: ServedJob,
   leaving: AbortSignal,
   work: (input: Work) => Promise<void>,
 ): Worker {
@@ -45,10 +58,12 @@ export function serve(
     const started = performance.now();
     const signal = lockSignal === undefined ? leaving : AbortSignal.any([leaving, lockSignal]);
     const outcome = await attemptTask(member, job.data.task, signal, work);
-    logOutcome(member, job.data, outcome, performance.now() - started);
+    const ms = performance.now() - started;
+    logOutcome(member, job.data, outcome, ms);
+    countOutcome(member, served.task, outcome, ms);
     return answer(job, token, outcome);
   };
-  return member.backend.openWorker(queue, process, { concurrency: member.concurrency });
+  return member.backend.openWorker(served.queue, process, { concurrency: member.concurrency });
 }
 
 /**

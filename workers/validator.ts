@@ -34,7 +34,5 @@ async function checkWork({ claim, run, session, signal }: Work): Promise<void> {
 /** A validator: makes checks, as many at the same time as its concurrency says, until `signal`. */
 export async function runValidator(options: MemberOptions): Promise<void> {
   const member = await join('validator', options);
-  await serveUntil(member, options.signal, (leaving) => [
-    serve(member, validateJob.queue, leaving, checkWork),
-  ]);
+  await serveUntil(member, options.signal, (leaving) => [serve(member, validateJob, leaving, checkWork)]);
 }

@@ -9,7 +9,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { lockStatement } from './keeper.ts';
-import { relay } from './relay.ts';
+import { type RelayTally, relay } from './relay.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
 export class SnapshotGone extends Error {
@@ -78,8 +78,11 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
   }
 }
 
+/** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
+export type CopyTally = Tally & RelayTally;
+
 /** Copies one claimed batch. The rows and the ledger row commit together or not at all. */
-export async function copyBatch(input: CopyBatchInput): Promise<Tally> {
+export async function copyBatch(input: CopyBatchInput): Promise<CopyTally> {
   const { plan, claim, source, target, signal, onBytes } = input;
   const flow = flowOf(plan, claim);
   const spec = claim.spec as BatchSpec;

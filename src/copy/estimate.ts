@@ -27,7 +27,9 @@ export async function estimateFlow(
   const leaves: { bytes: number; block: number }[] = rows;
   const blocks = leaves.map((leaf, i) => (flow.leaves[i]!.hasCtid ? Math.ceil(leaf.bytes / leaf.block) : 0));
   const drivingRows = await plannedRows(source, `select from ${qualified(flow.driving)}`);
-  const estimatedRows = await plannedRows(source, `select ${fromClause(flow)} ${whereClause(flow)}`);
+  // A planner that has to guess at a join may guess a hundredfold; the batches soon tell better.
+  const planned = await plannedRows(source, `select ${fromClause(flow)} ${whereClause(flow)}`);
+  const estimatedRows = Math.min(planned, Math.max(drivingRows, 1));
   const totalBlocks = blocks.reduce((sum, n) => sum + n, 0);
   return {
     name: flow.name,
