@@ -81,37 +81,42 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
 /** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
 export type CopyTally = Tally & RelayTally;
 
-/** Copies one claimed batch. The rows and the ledger row commit together or not at all. */
-export async function copyBatch(input: CopyBatchInput): Promise<CopyTally> {
+/** Extract, transform (in the source's SELECT) and load, as one stream of bytes. */
+async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<RelayTally> {
   const { plan, claim, source, target, signal, onBytes } = input;
   const flow = flowOf(plan, claim);
-  const spec = claim.spec as BatchSpec;
-  const range = { leaf: flow.leaves[spec.leaf]!, fromBlock: spec.fromBlock, toBlock: spec.toBlock };
+  const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
+  const range = { leaf: flow.leaves[leaf]!, fromBlock, toBlock };
+  await checkUnmoved(source, flow, epoch);
+  await barrier('copy.extract');
+  const copied = await relay(
+    { session: source, statement: copyOutStatement(flow, range) },
+    { session: target, statement: copyInStatement(flow) },
+    { signal, onBytes },
+  );
+  if (copied.rowsIn === copied.rowsOut) return copied;
+  throw new RowfleetError(
+    'ROWS_DIFFER',
+    `${flow.name}: the source yielded ${copied.rowsOut} rows, ${display(flow.target)} took ${copied.rowsIn}`,
+    { hint: 'a rule or a trigger of the target drops or adds rows: take it down for the migration' },
+  );
+}
+
+/** Copies one claimed batch. The rows and the ledger row commit together or not at all. */
+export async function copyBatch(input: CopyBatchInput): Promise<CopyTally> {
+  const { plan, claim, target } = input;
   const epoch = await readOpenEpoch(target, claim.runId);
   if (epoch === undefined) throw new SnapshotGone('no keeper holds one yet');
   const started = performance.now();
-  return inTransaction(target, 'read committed', async () => {
-    await lockClaim(target, claim);
-    const copied = await underSnapshot(input, epoch, async () => {
-      await checkUnmoved(source, flow, epoch);
-      await barrier('copy.extract');
-      return relay(
-        { session: source, statement: copyOutStatement(flow, range) },
-        { session: target, statement: copyInStatement(flow) },
-        { signal, onBytes },
-      );
-    });
-    if (copied.rowsIn !== copied.rowsOut) {
-      throw new RowfleetError(
-        'ROWS_DIFFER',
-        `${flow.name}: the source yielded ${copied.rowsOut} rows, ${display(flow.target)} took ${copied.rowsIn}`,
-        { hint: 'a rule, a trigger or a partition constraint of the target drops rows; see the runbook' },
-      );
-    }
+  const copyAndRecord = async () => {
+    await lockClaim(target, claim); // the fence: a stale attempt loses here
+    const copied = await underSnapshot(input, epoch, () => pipe(input, epoch));
     await barrier('copy.record');
     const tally = { ...copied, seconds: (performance.now() - started) / 1000, epoch: epoch.epoch };
-    await finishTask(target, claim, tally);
+    await finishTask(target, claim, tally); // where attempt = mine
     await barrier('copy.commit');
     return tally;
-  });
+  };
+  // Defaults, checks and index expressions of the target may need the path that its tables were made for.
+  return inTransaction(target, 'read committed', copyAndRecord, { searchPath: plan.target.searchPath });
 }

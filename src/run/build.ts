@@ -3,6 +3,7 @@ import type { RestorePhase } from '../constraints/types.ts';
 import type { FlowRow } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
+import { display } from '../pg/quote.ts';
 import { openSession, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { PhaseResult, RunContext } from './context.ts';
@@ -14,6 +15,9 @@ function dueObjects(objects: ObjectRow[], builds: Map<string, string>): ObjectRo
   const lowest = Math.min(...unbuilt.map((object) => object.ordinal));
   return unbuilt.filter((object) => object.ordinal === lowest && !builds.has(object.id));
 }
+
+/** The plan's table whose last batch an object waits for; an index on a partition waits for the whole. */
+const loadedTable = ({ captured }: ObjectRow): string => display(captured.loadedTable ?? captured.relation);
 
 const isBuilt = (object: ObjectRow, builds: Map<string, string>): boolean =>
   object.state === 'back' || builds.get(object.id) === 'done';
@@ -28,10 +32,10 @@ async function insertBuilds(ctx: RunContext, objects: ObjectRow[]): Promise<void
 export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<boolean> {
   const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter((object) => object.phase === 'index');
   const builds = await readBuilds(ctx.ledger, ctx.run.id);
-  const relations = [...new Set(objects.map((object) => object.relation))];
-  for (const relation of relations) {
-    const own = objects.filter((object) => object.relation === relation);
-    const filling = flows.filter((flow) => flow.target === relation);
+  const tables = new Set(objects.map(loadedTable));
+  for (const table of tables) {
+    const own = objects.filter((object) => loadedTable(object) === table);
+    const filling = flows.filter((flow) => flow.target === table);
     if (own.every((object) => isBuilt(object, builds)) || filling.some((flow) => !flow.cutDone)) continue;
     if (
       await areBatchesDone(

@@ -1,10 +1,10 @@
 import { barrier } from '../barrier.ts';
 import { takeDown } from '../constraints/apply.ts';
-import { captureObjects } from '../constraints/capture.ts';
+import { capture as captureTarget } from '../constraints/capture.ts';
 import { estimateFlow } from '../copy/estimate.ts';
 import { insertFlow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, readObjects, setObjectState } from '../ledger/objects.ts';
-import { setWaiting } from '../ledger/runs.ts';
+import { recordEvent, setWaiting } from '../ledger/runs.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import { openSession, type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -40,7 +40,12 @@ async function capture(ctx: RunContext): Promise<void> {
         ...target,
         nonEmpty: before.get(display(target))! > 0,
       }));
-      await insertObjects(ctx.ledger, id, await captureObjects(ctx.ledger, targets));
+      const { objects, kept } = await captureTarget(ctx.ledger, targets);
+      await insertObjects(ctx.ledger, id, objects);
+      for (const object of kept) {
+        const what = `${object.kind} ${object.name} on ${display(object.relation)}`;
+        await recordEvent(ctx.ledger, id, 'scheduler', `${what} stays up: ${object.reason}`);
+      }
       for (const [ordinal, estimate] of estimates.entries()) {
         const targetRowsBefore = before.get(estimate.target) ?? 0;
         await insertFlow(ctx.ledger, id, ordinal, { ...estimate, targetRowsBefore });
