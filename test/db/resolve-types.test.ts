@@ -183,8 +183,12 @@ describe('conversions', () => {
     const [flow] = resolved!.flows;
     await copyFlow(await from.open(), await to.open(), resolved!, flow!);
     await expectEqual(from, to, resolved!, flow!);
-    // As the server itself would convert on INSERT, but for length, where COPY is the stricter one.
-    await from.exec(`create temp table w (v ${targetType}); drop table w`);
+    // As the server itself would convert on INSERT.
+    await from.exec(
+      `drop table if exists w; create table w (v ${targetType}); insert into w select ${sourceType === targetType || !targetType.startsWith('mood') ? 'v' : `v::${targetType}`} from t`,
+    );
+    const look = (name: string) => `select v::text from ${name} order by 1`;
+    expect((await to.query(look('t'))).rows).toEqual((await from.query(look('w'))).rows);
   });
 
   const refused: [from: string, to: string][] = [
@@ -210,6 +214,21 @@ describe('conversions', () => {
       const copied = copyFlow(await from.open(), await to.open(), resolved, resolved.flows[0]!);
       await expect(copied).rejects.toThrow(/too long/);
     }
+  });
+
+  test('a late value that the target could not hold compares as different, without an error', async () => {
+    await from.exec('drop table if exists t; create table t (n numeric, v text, c text, b varbit)');
+    await to.exec(
+      'drop table if exists t; create table t (n numeric(6, 2), v varchar(3), c char(3), b bit(3))',
+    );
+    const resolved = await resolveGood(from, to, 'tables: [t]');
+    await from.exec(`insert into t values (123456.789, 'abcd', 'abcd', '1010')`);
+    const [flow] = resolved.flows;
+    const list = flow!.columns
+      .map((column) => `(${column.compareExpression}\n)::text as ${column.name}`)
+      .join(', ');
+    const { rows } = await from.query(`select ${list} ${fromClause(flow!)}`);
+    expect(rows).toEqual([{ n: '123456.79', v: 'abcd', c: 'abcd', b: '1010' }]);
   });
 
   test('labels that the target’s enum lacks are named', async () => {
