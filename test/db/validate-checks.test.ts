@@ -2,9 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
 import { type CheckContext, runCheck } from '../../src/validate/run-check.ts';
 import type { CheckOutcome, CheckSpec } from '../../src/validate/types.ts';
-import { type HandMadeFlow, handMadePlan, sameColumns } from '../hand-made-plan.ts';
+import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
-import { zooRows, zooTable, zooTypes } from '../type-zoo.ts';
 
 const opened: TestDatabase[] = [];
 afterAll(() => Promise.all(opened.map((database) => database.drop())));
@@ -23,23 +22,6 @@ async function runner(source: TestDatabase, target: TestDatabase, plan: Resolved
 }
 
 const relation = (name: string) => ({ schema: 'public', name });
-
-describe.each([14, 15] as const)('equal databases, %i → 18', (version) => {
-  test('have no finding over a zoo of types', async () => {
-    const { source, target } = await pair(version);
-    await source.exec(`${zooTypes("'sad', 'ok'")}; ${zooTable}`);
-    await target.exec(`${zooTypes("'ok', 'sad'")}; ${zooTable}`);
-    for (const values of zooRows()) {
-      const sql = `insert into zoo values (${values.map((_, i) => `$${i + 1}`).join(', ')})`;
-      await Promise.all([source.query(sql, values), target.query(sql, values)]);
-    }
-    const flow = { from: 'zoo z', to: 'zoo', columns: await sameColumns(target, 'zoo', 'z') };
-    const run = await runner(source, target, handMadePlan([flow], { zoo: ['id'] }));
-    const outcome = await run({ check: 'digest', relation: relation('zoo') });
-    expect(outcome.findings).toEqual([]);
-    expect(outcome.rows).toBe(zooRows().length);
-  });
-});
 
 test('padding of char(n) does not count where the lengths differ', async () => {
   const { source, target } = await pair(15);
