@@ -3,8 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { openQueueBackend } from '../../jobs/backend.ts';
 import { openQueues } from '../../jobs/queues.ts';
+import { openTarget } from '../../src/control/open.ts';
 import { RowfleetError } from '../../src/errors.ts';
-import { migrateLedger, openLedger } from '../../src/ledger/ledger.ts';
 import { createLogger } from '../../src/log.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { createApp } from './app.ts';
@@ -51,9 +51,8 @@ function listen(server: Server, port: number, host: string): Promise<void> {
  */
 export async function serveDashboard(options: DashboardOptions): Promise<Dashboard> {
   const host = options.host ?? '127.0.0.1';
-  const ledger = openLedger(endpointFromUrl(options.targetUrl), { max: 3, applicationName: 'rowfleet web' });
+  const ledger = await openTarget(endpointFromUrl(options.targetUrl), 'rowfleet web');
   try {
-    await migrateLedger(ledger);
     const backend = await openQueueBackend(options.queueUrl, ledger);
     const queues = openQueues(backend);
     const log = createLogger('web');

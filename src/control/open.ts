@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import { type Ledger, ledgerExists, openLedger } from '../ledger/ledger.ts';
+import { type Ledger, ledgerExists, migrateLedger, openLedger } from '../ledger/ledger.ts';
 import type { Endpoint } from '../pg/endpoint.ts';
 
 /** Hands `use` the way to a target's ledger, which need not be there yet, and closes it afterwards. */
@@ -22,4 +22,16 @@ export async function withLedger<T>(endpoint: Endpoint, use: (ledger: Ledger) =>
       'rowfleet migrate -c plan.yaml starts the first one; is this the right target?',
     );
   });
+}
+
+/** Opens a target's ledger for a process that stays, creating it or bringing it up to date. The caller closes it. */
+export async function openTarget(endpoint: Endpoint, applicationName: string): Promise<Ledger> {
+  const ledger = openLedger(endpoint, { max: 3, applicationName });
+  try {
+    await migrateLedger(ledger);
+    return ledger;
+  } catch (error) {
+    await ledger.close();
+    throw error;
+  }
 }
