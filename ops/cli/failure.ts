@@ -1,4 +1,5 @@
 import { RowfleetError } from '../../src/errors.ts';
+import { safeMessage } from '../../src/pg/errors.ts';
 import type { PlanProblem } from '../../src/plan/types.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { palette, wantsColor } from './render/color.ts';
@@ -23,16 +24,20 @@ function problemsOf(error: unknown): PlanProblem[] {
 /** What to say about anything that was thrown. What is not a RowfleetError is a fault nobody foresaw. */
 export function failureOf(error: unknown): Failure {
   const problems = problemsOf(error);
-  const message = error instanceof Error ? error.message : String(error);
   if (error instanceof RowfleetError) {
     return {
       code: error.code,
-      message,
+      message: error.message,
       ...(error.hint === undefined ? {} : { hint: error.hint }),
       ...(problems.length === 0 ? {} : { problems }),
     };
   }
-  return { code: 'UNEXPECTED', message, hint: 'LOG_LEVEL=debug shows where this happened' };
+  // A server's own message can quote a row.
+  return {
+    code: 'UNEXPECTED',
+    message: safeMessage(error),
+    hint: 'LOG_LEVEL=debug shows where this happened',
+  };
 }
 
 /** The exit code that goes with an error. */

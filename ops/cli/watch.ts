@@ -26,8 +26,10 @@ function terminalView(color: boolean): View {
   let last: ProgressSnapshot | undefined;
   const draw = () => {
     if (last !== undefined) {
+      // A terminal that does not know its size says 0.
+      const [columns, rows] = [stdout.columns || 80, stdout.rows || 24];
       // Not the last column: clearing what lies behind a full line would take its last character.
-      region.draw(renderFrame(last, { columns: stdout.columns - 1, rows: stdout.rows - 1, color }));
+      region.draw(renderFrame(last, { columns: columns - 1, rows: rows - 1, color }));
     }
   };
   stdout.on('resize', draw);
@@ -49,8 +51,8 @@ function lineView(everyMs: number, write: (snapshot: ProgressSnapshot) => void):
   let standing = '';
   return {
     show(snapshot) {
-      const { phase, state, waiting } = snapshot.run;
-      const now = `${phase} ${state} ${waiting}`;
+      const { phase, state } = snapshot.run;
+      const now = `${phase} ${state} ${snapshot.waiting}`;
       if (now === standing && Date.now() - wroteAt < everyMs) return;
       standing = now;
       wroteAt = Date.now();
@@ -62,7 +64,8 @@ function lineView(everyMs: number, write: (snapshot: ProgressSnapshot) => void):
 
 function openView(options: CommonOptions): View {
   if (options.json === true) return lineView(jsonEveryMs, (snapshot) => emit('progress', snapshot));
-  if (process.stdout.isTTY) return terminalView(wantsColor(process.stdout, options.color));
+  if (process.stdout.isTTY && process.env.TERM !== 'dumb')
+    return terminalView(wantsColor(process.stdout, options.color));
   return lineView(plainEveryMs, (snapshot) => process.stdout.write(`${renderLine(snapshot)}\n`));
 }
 

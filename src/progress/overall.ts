@@ -14,6 +14,7 @@ const checksPerCopy = 0.4;
 /** What the overall figures are made from. */
 export interface ProgressParts {
   run: RunSummary;
+  waiting: string | null;
   figures: FlowFigures[];
   /** Seconds in which batches were copied. */
   copySeconds: number;
@@ -57,12 +58,12 @@ const finished = (run: RunSummary): boolean => run.state === 'verified' || run.s
  * ETA = rows left ÷ recent rows/s + builds left + checks left (each as `stage` says). The phases before copying and
  * after verifying take seconds and are not counted. No ETA without a rate: a guess would only be believed.
  */
-function etaOf(run: RunSummary, rate: number, rowsLeft: number, stages: Stage[]): Eta {
+function etaOf({ run, waiting }: ProgressParts, rate: number, rowsLeft: number, stages: Stage[]): Eta {
   if (finished(run)) return { seconds: 0 };
   if (run.state !== 'running') return { reason: run.state };
-  if (rowsLeft > 0 && rate === 0) return { reason: run.waiting ?? 'no batch has finished yet' };
+  if (rowsLeft > 0 && rate === 0) return { reason: waiting ?? 'no batch has finished yet' };
   const rest = stages.map((one) => one.secondsLeft);
-  if (rest.includes(undefined)) return { reason: run.waiting ?? 'no batch has finished yet' };
+  if (rest.includes(undefined)) return { reason: waiting ?? 'no batch has finished yet' };
   return { seconds: (rowsLeft > 0 ? rowsLeft / rate : 0) + sum(rest, (seconds) => seconds ?? 0) };
 }
 
@@ -134,6 +135,6 @@ export function overallProgress(parts: ProgressParts): OverallProgress {
   return {
     ...copying,
     fraction: finished(run) ? 1 : overallFraction(run.kind, fraction, building.fraction, checking.fraction),
-    eta: etaOf(run, copying.rowsPerSecond, copies ? rowsLeft : 0, [building, checking]),
+    eta: etaOf(parts, copying.rowsPerSecond, copies ? rowsLeft : 0, [building, checking]),
   };
 }

@@ -13,6 +13,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { flowProgress, rateWindowSeconds } from './flow.ts';
 import { overallProgress } from './overall.ts';
 import type { ProgressSnapshot } from './types.ts';
+import { waitingFor } from './waiting.ts';
 
 async function readInside(session: Session, runId: string): Promise<ProgressSnapshot> {
   const clock = await session.query<{ at: Date }>('select statement_timestamp() as at');
@@ -28,17 +29,20 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
   const tasks = await readBuildsAndChecks(session, runId);
   const builds = tasks.filter((task) => task.kind === 'build');
   const checks = tasks.filter((task) => task.kind === 'check');
+  const workers = await readLiveWorkers(session);
+  const waiting = waitingFor(run, workers);
   const flows = figures.map((one) => flowProgress(one, run.state));
   return {
     at: clock.rows[0]!.at,
     run,
-    overall: overallProgress({ run, figures, copySeconds, flows, builds, checks }),
+    waiting,
+    overall: overallProgress({ run, waiting, figures, copySeconds, flows, builds, checks }),
     flows,
     builds,
     checks,
     troubled: await readTroubledBatches(session, runId),
     attempts: await readRunningAttempts(session, runId),
-    workers: await readLiveWorkers(session),
+    workers,
     events: await readEvents(session, runId),
   };
 }

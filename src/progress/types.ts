@@ -50,6 +50,8 @@ export interface ProgressSnapshot {
   /** The ledger server's clock. */
   at: Date;
   run: RunSummary;
+  /** What the run waits for and why; null where it goes on. */
+  waiting: string | null;
   overall: OverallProgress;
   flows: FlowProgress[];
   /** Indexes, keys and other objects that are brought back. */

@@ -123,18 +123,24 @@ describe('the progress of a run', () => {
     const run = await aRun('no rate yet');
     await aFlow(run, 'a', { blocks: [10], leaf: 0, nextBlock: 0 }, { rows: 500 });
     const before = await readProgress(ledger, run);
-    expect(before.overall.eta).toEqual({ reason: 'no batch has finished yet' });
+    expect(before.overall.eta).toEqual({ reason: 'for a scheduler to join: none is running' });
     expect(before.flows[0]).toMatchObject({
       state: 'waiting',
       fraction: 0,
       estimatedRows: 500,
       rowsPerSecond: 0,
     });
-    await target.query(`update rowfleet.run set waiting = 'for a loader: none is running' where id = $1`, [
-      run,
-    ]);
+    const join = (kind: string) =>
+      target.query(`insert into rowfleet.worker (id, kind, host, pid) values ($1, $1, 'h', 1)`, [kind]);
+    await join('scheduler');
+    expect((await readProgress(ledger, run)).waiting).toBe('for a loader to join: none is running');
+    await join('loader');
+    const ready = await readProgress(ledger, run);
+    expect([ready.waiting, ready.overall.eta]).toEqual([null, { reason: 'no batch has finished yet' }]);
+    await target.query(`update rowfleet.run set waiting = 'for a lock' where id = $1`, [run]);
     const waiting = await readProgress(ledger, run);
-    expect(waiting.overall.eta).toEqual({ reason: 'for a loader: none is running' });
+    expect([waiting.waiting, waiting.overall.eta]).toEqual(['for a lock', { reason: 'for a lock' }]);
+    await target.exec('delete from rowfleet.worker');
   });
 
   it('calls a flow done only when everything is cut and committed', async () => {

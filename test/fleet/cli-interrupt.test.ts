@@ -55,12 +55,14 @@ describe('a run that is interrupted', { timeout: 180_000 }, () => {
     expect(err).toContain(`rowfleet resume -c ${site.plan} 1`);
   });
 
-  it('is resumed to the end', async () => {
-    const { code, out } = await site.run(['resume', '-c', site.plan]);
-    expect({ code, out }).toMatchObject({
-      code: 0,
-      out: expect.stringContaining('verified: run 1 of library'),
-    });
+  it('is resumed to the end, although its only loader is killed on the way', async () => {
+    const barriers = await createBarriers();
+    barriers.hold('copy.commit');
+    const cli = site.start(['resume', '-c', site.plan], { ROWFLEET_BARRIERS: barriers.folder });
+    process.kill(await barriers.reached('copy.commit'), 'SIGKILL');
+    barriers.release('copy.commit');
+    expect([await cli.exited, cli.log()]).toEqual([0, '']);
+    expect(cli.output()).toContain('verified: run 1 of library');
     const { rows } = await site.target.query('select count(*)::int as books from books');
     expect(rows).toEqual([{ books: 4000 }]);
     const nothing = await site.run(['resume', '-c', site.plan]);

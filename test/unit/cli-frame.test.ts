@@ -50,9 +50,8 @@ describe('a frame', () => {
   });
 
   it('says what the run waits for', () => {
-    const snapshot = aSnapshot();
-    snapshot.run.waiting = 'for a lock on public.chunks, held by pid 4711';
-    expect(draw(snapshot).at(-1)).toBe('waiting: for a lock on public.chunks, held by pid 4711');
+    const snapshot = aSnapshot({ waiting: 'for a lock on public.chunks, held by pid 4711' });
+    expect(draw(snapshot).at(-1)).toBe('waiting for a lock on public.chunks, held by pid 4711');
   });
 
   it('says which batch is tried again, and when', () => {

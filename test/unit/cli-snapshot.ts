@@ -38,6 +38,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       elapsedSeconds: 83,
       findings: 0,
     },
+    waiting: null,
     overall: {
       rows: 490_000,
       estimatedRows: 1_000_000,

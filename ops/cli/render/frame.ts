@@ -79,7 +79,7 @@ function activity(snapshot: ProgressSnapshot): string {
 
 /** Why the run, or a part of it, waits: the run's own reason, then batches that failed and are tried again. */
 function waitingLine(snapshot: ProgressSnapshot): string | undefined {
-  if (snapshot.run.waiting !== null) return `waiting: ${printable(snapshot.run.waiting)}`;
+  if (snapshot.waiting !== null) return `waiting ${printable(snapshot.waiting)}`;
   const trouble = snapshot.troubled[0];
   if (trouble === undefined) return undefined;
   const again = trouble.notBefore === null ? trouble.state : `next try ${timeOfDay(trouble.notBefore)}`;

@@ -25,9 +25,9 @@ function figures(snapshot: ProgressSnapshot): string[] {
 
 /** The progress of a run as one line, for an output that is no terminal. */
 export function renderLine(snapshot: ProgressSnapshot): string {
-  const { run, overall, at } = snapshot;
+  const { run, overall, at, waiting } = snapshot;
   const head = `${timeOfDay(at)}  run ${run.id}  ${run.state === 'running' ? run.phase : run.state}`;
   const parts = [head, percent(overall.fraction), ...figures(snapshot)];
-  if (run.waiting !== null) parts.push(`waiting: ${printable(run.waiting)}`);
+  if (waiting !== null) parts.push(`waiting ${printable(waiting)}`);
   return parts.join('  ');
 }

@@ -42,7 +42,7 @@ export function renderRuns(runs: RunSummary[], color: boolean): string[] {
 }
 
 function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
-  const { run, overall } = snapshot;
+  const { run, overall, waiting } = snapshot;
   const eta =
     'seconds' in overall.eta ? duration(overall.eta.seconds) : `not known yet: ${overall.eta.reason}`;
   const lines = [
@@ -53,7 +53,7 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
       `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
     `  plan     ${printable(run.planFile)}`,
   ];
-  if (run.waiting !== null) lines.push(paint.warn(`  waiting  ${printable(run.waiting)}`));
+  if (waiting !== null) lines.push(paint.warn(`  waiting  ${printable(waiting)}`));
   if (run.error !== null) {
     lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} [${run.error.code}]`);
     if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);

@@ -26,12 +26,12 @@ export function openRegion(stream: WriteStream): Region {
   stream.write(hideCursor);
 
   const height = () =>
-    shown.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / stream.columns)), 0);
+    shown.reduce((sum, line) => sum + Math.max(1, Math.ceil(widthOf(line) / (stream.columns || 80))), 0);
 
   return {
     draw(lines) {
       if (!open) return;
-      const up = Math.min(height(), stream.rows - 1);
+      const up = Math.min(height(), (stream.rows || 24) - 1);
       const back = up > 0 ? `\u001b[${up}A\r` : '\r';
       stream.write(back + lines.map((line) => `${line}${clearToLineEnd}\n`).join('') + clearToScreenEnd);
       shown = lines;
