@@ -1,0 +1,141 @@
+import { join } from 'node:path';
+import { expect } from 'vitest';
+import { openQueueBackend } from '../jobs/backend.ts';
+import { type CatalogSnapshot, catalogSnapshot, diffSnapshots } from '../src/catalog/snapshot.ts';
+import { resumeRun } from '../src/control/resume.ts';
+import { startRun } from '../src/control/start.ts';
+import { cancelRun, stopRun } from '../src/control/stop.ts';
+import { uninstall } from '../src/control/uninstall.ts';
+import type { Ledger } from '../src/ledger/ledger.ts';
+import { openLedger } from '../src/ledger/ledger.ts';
+import { type Run, type RunKind, readRun } from '../src/ledger/runs.ts';
+import { parsePlan } from '../src/plan/parse.ts';
+import { resolvePlan } from '../src/plan/resolve.ts';
+import { runLoader } from '../workers/loader.ts';
+import { runScheduler } from '../workers/scheduler.ts';
+import { runValidator } from '../workers/validator.ts';
+import { compareDatabases, type TablePair } from './compare.ts';
+import { ended } from './fleet-processes.ts';
+import type { TestDatabase } from './postgres.ts';
+
+process.env.LOG_LEVEL ??= 'silent';
+
+/** The environment variable that stands for a database in plans; each database has its own. */
+export function variableOf(database: TestDatabase): string {
+  const name = `${database.name.toUpperCase()}_URL`;
+  process.env[name] = database.url;
+  return name;
+}
+
+/** The scheduler, a loader and a validator of one target, in the test's own process. */
+export interface InProcessFleet {
+  /** Lets them leave in good order. Throws what ended one of them before. */
+  stop(): Promise<void>;
+}
+
+/** Starts a fleet; its queue is in the target unless `queueUrl` says where. `concurrency` defaults to 2. */
+export function startInProcessFleet(
+  target: TestDatabase,
+  options: { queueUrl?: string; concurrency?: number } = {},
+): InProcessFleet {
+  const leave = new AbortController();
+  const member = { targetUrl: target.url, signal: leave.signal, concurrency: 2, ...options };
+  const members = Promise.all([runScheduler(member), runLoader(member), runValidator(member)]);
+  members.catch(() => {}); // `stop` reports it.
+  return {
+    async stop() {
+      leave.abort();
+      await members;
+    },
+  };
+}
+
+/** A target with its ledger, and what a test does to it. */
+export interface Target {
+  database: TestDatabase;
+  ledger: Ledger;
+  /** The catalog before the first run. */
+  before: CatalogSnapshot;
+  startFleet(): InProcessFleet;
+  /** Starts a run of a plan, given without its databases, by default of kind `migrate`; returns its id. */
+  start(source: TestDatabase, plan: string, kind?: RunKind): Promise<string>;
+  /** Waits until a run has ended as it should; fails at once when it ends otherwise. Defaults to `verified`. */
+  ended(runId: string, state?: Run['state']): Promise<Run>;
+  stop(runId: string): Promise<void>;
+  resume(runId: string): Promise<void>;
+  cancel(runId: string): Promise<void>;
+  uninstall(): Promise<void>;
+  /** The summaries of a run's findings, with their details. */
+  findings(
+    runId: string,
+  ): Promise<{ check: string; relation: string; summary: string; details: unknown[] }[]>;
+  /** Rows as in `source`, table by table, and the catalog as before. */
+  expectWhole(source: TestDatabase, tables?: TablePair[]): Promise<void>;
+  /** The catalog is as before: nothing new, nothing gone, nothing changed. */
+  expectCatalogAsBefore(): Promise<void>;
+  /** Ends the fleets that still run, and closes the ledger. */
+  close(): Promise<void>;
+}
+
+/** Takes a database as the target of runs. Its schema must stand. */
+export async function openTarget(database: TestDatabase, queueUrl?: string): Promise<Target> {
+  const before = await catalogSnapshot(await database.open());
+  const ledger = openLedger(database.endpoint, { max: 4 });
+  const fleets = new Set<InProcessFleet>();
+  const target: Target = {
+    database,
+    ledger,
+    before,
+    startFleet() {
+      const fleet = startInProcessFleet(database, queueUrl === undefined ? {} : { queueUrl });
+      const known = {
+        async stop() {
+          fleets.delete(known);
+          await fleet.stop();
+        },
+      };
+      fleets.add(known);
+      return known;
+    },
+    async start(source, body, kind = 'migrate') {
+      const databases = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(database)}}\n`;
+      const { plan, problems } = parsePlan(databases + body, join(import.meta.dirname, 'plan.yaml'));
+      if (plan === undefined) throw new Error(JSON.stringify(problems));
+      const request = { ...plan, allowNonEmpty: plan.allowNonEmpty || kind === 'validate' };
+      const { resolved, problems: found } = await resolvePlan(
+        request,
+        await source.open(),
+        await database.open(),
+      );
+      if (resolved === undefined) throw new Error(JSON.stringify(found));
+      return startRun(ledger, { resolved, file: 'plan.yaml', kind, actor: 'test' });
+    },
+    ended: (runId, state = 'verified') => ended(ledger, runId, state),
+    stop: async (runId) => void (await stopRun(ledger, runId, 'test')),
+    resume: async (runId) => resumeRun(ledger, await readRun(ledger.pool, runId), 'test'),
+    cancel: async (runId) => cancelRun(ledger, await readRun(ledger.pool, runId), 'test'),
+    async uninstall() {
+      const backend = await openQueueBackend(queueUrl, ledger);
+      await uninstall(ledger, () => backend.destroy());
+    },
+    async findings(runId) {
+      const { rows } = await ledger.pool.query(
+        'select check_name as "check", relation, summary, details from rowfleet.finding where run_id = $1 order by id',
+        [runId],
+      );
+      return rows;
+    },
+    async expectWhole(source, tables) {
+      expect(await compareDatabases(source, database, tables)).toEqual([]);
+      await target.expectCatalogAsBefore();
+    },
+    async expectCatalogAsBefore() {
+      expect(diffSnapshots(before, await catalogSnapshot(await database.open()))).toEqual([]);
+    },
+    async close() {
+      await Promise.all([...fleets].map((fleet) => fleet.stop()));
+      await ledger.close();
+    },
+  };
+  return target;
+}
