@@ -21,7 +21,7 @@ const slowGrowth = 2;
  *
  * Before any is measured: `startBlocks`. Then blocks/s × the aimed-at seconds, capped in bytes, growing at most
  * fourfold while batches are far from the aim and twofold near it. Never so much that fewer than two batches
- * a slot would be left, unless the batch would then take less than a tenth of the aim: the tail of a table
+ * a slot would be left, unless the batch would then take less than a quarter of the aim: the tail of a table
  * should keep every loader busy.
  */
 export function nextBatchBlocks(input: {
@@ -46,7 +46,7 @@ export function nextBatchBlocks(input: {
   const largest = Math.max(...measured.map((batch) => batch.blocks ?? 0));
   const growth = seconds / measured.length < input.aim.seconds / fastGrowth ? fastGrowth : slowGrowth;
   const grown = Math.min(capped, largest * growth);
-  const share = Math.max(input.remainingBlocks / (2 * Math.max(1, input.slots)), aimed / 10);
+  const share = Math.max(input.remainingBlocks / (2 * Math.max(1, input.slots)), aimed / 4);
   return Math.max(1, Math.floor(Math.min(grown, share)));
 }
 

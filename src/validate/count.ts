@@ -1,9 +1,22 @@
-import { display } from '../pg/quote.ts';
+import { display, type RelationName } from '../pg/quote.ts';
 import { flowsInto } from './comparison.ts';
 import type { CheckContext } from './run-check.ts';
 import { countOutputs } from './source-counts.ts';
 import { countTarget } from './target-rows.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';
+
+/**
+ * Rows that the mapping yields for a target table. After a copy these are what the loaders wrote, since the accounting
+ * of each flow holds that against the source; else the source is counted.
+ */
+async function expectedRows(ctx: CheckContext, relation: RelationName): Promise<number> {
+  let expected = 0;
+  for (const flow of flowsInto(ctx.plan, relation)) {
+    ctx.signal?.throwIfAborted();
+    expected += ctx.loaded ? (ctx.loaded[flow.name]?.rowsIn ?? 0) : await countOutputs(ctx.source, flow);
+  }
+  return expected;
+}
 
 /** Rows that all flows yield for a target table = rows it holds, less those it held before the run. */
 export async function checkCount(
@@ -12,16 +25,13 @@ export async function checkCount(
 ): Promise<CheckOutcome> {
   const name = display(spec.relation);
   const before = ctx.before[name] ?? 0;
-  let expected = 0;
-  for (const flow of flowsInto(ctx.plan, spec.relation)) {
-    ctx.signal?.throwIfAborted();
-    expected += await countOutputs(ctx.source, flow);
-  }
+  const expected = await expectedRows(ctx, spec.relation);
   const held = await countTarget(ctx.target, spec.relation);
   const evidence = { expected, held, before };
   if (held - before === expected) return { rows: expected, findings: [], evidence };
   const since = before === 0 ? '' : `, ${before} of them from before the run`;
-  const summary = `${name}: the source yields ${expected} rows, the target holds ${held}${since}`;
+  const origin = ctx.loaded ? 'the loaders wrote' : 'the source yields';
+  const summary = `${name}: ${origin} ${expected} rows, the target holds ${held}${since}`;
   return {
     rows: expected,
     findings: [{ check: 'count', relation: spec.relation, summary, details: [] }],

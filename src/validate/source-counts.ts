@@ -65,7 +65,8 @@ export async function countSource(source: Session, flow: ResolvedFlow): Promise<
   }
   const found = await countRow(source, perDrivingRow(flow, whereClause(flow)));
   const counts = { driving, outputs: found.outputs!, yielding: found.driving! };
-  if (flow.where === '') return { ...counts, unmatched: driving - counts.yielding, filtered: 0 };
+  if (flow.where === '' || counts.yielding === driving)
+    return { ...counts, unmatched: driving - counts.yielding, filtered: 0 };
   if (await explodes(source, flow, driving + counts.outputs)) return counts;
   const matched = (await countRow(source, perDrivingRow(flow, ''))).driving!;
   return { ...counts, unmatched: driving - matched, filtered: matched - counts.yielding };

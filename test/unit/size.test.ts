@@ -27,8 +27,8 @@ describe('the size of the next batch', () => {
   });
 
   it('keeps every slot busy at the tail, but not with crumbs', () => {
-    expect(nextBatchBlocks({ ...base, remainingBlocks: 80, recent: [batch(100, 2)] })).toBe(20);
-    expect(nextBatchBlocks({ ...base, remainingBlocks: 4, recent: [batch(100, 2)] })).toBe(10);
+    expect(nextBatchBlocks({ ...base, remainingBlocks: 200, recent: [batch(100, 2)] })).toBe(50);
+    expect(nextBatchBlocks({ ...base, remainingBlocks: 4, recent: [batch(100, 2)] })).toBe(25);
   });
 });
 
