@@ -119,6 +119,16 @@ describe('the progress of a run', () => {
     ]);
   });
 
+  it('counts a short batch once, and divides by the seconds since copying began', async () => {
+    const run = await aRun('young');
+    await aFlow(run, 'a', { blocks: [10], leaf: 0, nextBlock: 5 });
+    await aBatch(run, 'a', { from: 0, to: 5, state: 'done', rows: 10_000, bytes: 100, seconds: 1, ago: 1 });
+    const { flows, overall } = await readProgress(ledger, run);
+    expect(flows[0]!.rowsPerSecond).toBeGreaterThan(4_000);
+    expect(flows[0]!.rowsPerSecond).toBeLessThanOrEqual(5_000);
+    expect(overall.rowsPerSecond).toBeCloseTo(flows[0]!.rowsPerSecond, 6);
+  });
+
   it('gives a reason instead of an ETA while nothing is copied', async () => {
     const run = await aRun('no rate yet');
     await aFlow(run, 'a', { blocks: [10], leaf: 0, nextBlock: 0 }, { rows: 500 });

@@ -27,7 +27,6 @@ const targetSchema = `
     title text, price numeric(8,2));
   create index books_title_idx on books (title);`;
 
-// biome-ignore lint/suspicious/noTemplateCurlyInString: a plan's own ${…}.
 const databases = 'source: ${SOURCE_DATABASE_URL}\ntarget: ${TARGET_DATABASE_URL}';
 
 const planText = `name: library
