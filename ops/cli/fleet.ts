@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -62,6 +62,12 @@ function members(options: FleetOptions): Member[] {
   return [scheduler, ...Array.from({ length: options.loaders }, loader), validator];
 }
 
+/** The last error that a process printed for people, in brackets; empty where it printed none. */
+function lastError(log: string): string {
+  const errors = readFileSync(log, 'utf8').match(/^error: .*$/gm);
+  return errors === null ? '' : ` (${errors.at(-1)})`;
+}
+
 function gone(child: ChildProcess | undefined): Promise<void> {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   return new Promise((resolve) => child.once('exit', () => resolve()));
@@ -85,8 +91,9 @@ export function startFleet(options: FleetOptions): Fleet {
     const others = all.some(
       (one) => one !== member && one.args[0] === member.args[0] && one.child !== undefined,
     );
-    if (!others)
-      reportBroken(`the ${member.name} ended with ${how}; its log is ${join(logs, `${member.name}.log`)}`);
+    if (others) return;
+    const log = join(logs, `${member.name}.log`);
+    reportBroken(`the ${member.name} ended with ${how}${lastError(log)}; its log is ${log}`);
   };
 
   const start = (member: Member) => {

@@ -23,6 +23,9 @@ const headlines: Record<string, (paint: Palette) => string> = {
 
 function figures(snapshot: ProgressSnapshot): string[] {
   const { overall, builds, checks, run } = snapshot;
+  const took = `  took     ${duration(run.elapsedSeconds)} in all`;
+  if (run.state === 'cancelled')
+    return ['  what was taken down is back, tables that were empty are empty again', took];
   const lines: string[] = [];
   if (run.kind === 'migrate') {
     lines.push(
@@ -41,8 +44,7 @@ function figures(snapshot: ProgressSnapshot): string[] {
       `  checked  ${done.length} of ${plural(checks.length, 'check')}${kinds === '' ? '' : `: ${kinds}`}`,
     );
   }
-  lines.push(`  took     ${duration(run.elapsedSeconds)} in all`);
-  return lines;
+  return [...lines, took];
 }
 
 /** How a run ended, in a few lines: the result, the figures, what was found or went wrong, and the next step. */

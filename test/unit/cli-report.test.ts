@@ -1,0 +1,129 @@
+import { describe, expect, it } from 'vitest';
+import { palette } from '../../ops/cli/render/color.ts';
+import { renderFindings } from '../../ops/cli/render/findings.ts';
+import { renderLine } from '../../ops/cli/render/plain.ts';
+import { renderRuns, renderStatus } from '../../ops/cli/render/status.ts';
+import { renderSummary } from '../../ops/cli/render/summary.ts';
+import type { RecordedFinding } from '../../src/ledger/read-findings.ts';
+import type { TaskProgress } from '../../src/ledger/read-tasks.ts';
+import { aSnapshot } from './cli-snapshot.ts';
+
+const aTask = (part: Partial<TaskProgress>): TaskProgress => ({
+  ...{
+    id: '1',
+    kind: 'check',
+    relation: 'public.t',
+    label: 'digest',
+    state: 'done',
+    attempt: 1,
+    failures: 0,
+  },
+  ...{ notBefore: null, seconds: 1.25, evidence: { rows: 1234 }, error: null },
+  ...part,
+});
+
+const finding: RecordedFinding = {
+  id: '1',
+  check: 'digest',
+  relation: 'public.t',
+  summary: '2 rows differ',
+  details: [
+    { key: { id: '1' }, column: 'c', problem: 'different', expected: null, found: '' },
+    { key: { id: 'a\u001b[2J' }, problem: 'missing' },
+    { key: {}, problem: 'duplicate' },
+  ],
+  foundAt: new Date(),
+};
+
+describe('findings', () => {
+  it('name key, column and both values, NULL apart from the empty text', () => {
+    expect(renderFindings([finding], palette(false), 2)).toEqual([
+      '  ✗ digest  public.t  2 rows differ',
+      `    id='1'  c: expected NULL, found ''`,
+      `    id='a\\u001b[2J'  missing`,
+      '    … 1 more row in the ledger (rowfleet.finding)',
+    ]);
+    expect(renderFindings([finding], palette(false)).at(-1)).toBe('    (no key)  duplicate');
+  });
+});
+
+describe('the summary', () => {
+  it('says how a run ended, what it moved and what was checked', () => {
+    const checks = ['digest', 'orphans of a_fkey', 'orphans of b_fkey'].map((label) => aTask({ label }));
+    const snapshot = aSnapshot({ checks, builds: [aTask({ kind: 'build' }), aTask({ state: 'failed' })] });
+    snapshot.run = { ...snapshot.run, state: 'findings' };
+    expect(renderSummary(snapshot, [finding], false)).toEqual([
+      'finished with findings: run 12 of unified-chunks',
+      '  copied   490,000 rows, 50.0 MB in 1:00 · 98,120 rows/s · 9.5 MB/s · 12 batches',
+      '  built    1 of 2 indexes and keys',
+      '  checked  3 of 3 checks: digest 1, orphans 2',
+      '  took     1:23 in all',
+      '  1 finding:',
+      ...renderFindings([finding], palette(false), 5),
+    ]);
+  });
+
+  it('names the cause of a failure and what to do', () => {
+    const snapshot = aSnapshot();
+    const error = {
+      code: 'BATCH_TIMEOUT',
+      message: 'batch 3 took too long',
+      hint: 'raise timeout_per_batch',
+    };
+    snapshot.run = { ...snapshot.run, state: 'failed', error };
+    const text = renderSummary(snapshot, [], false).join('\n');
+    expect(text).toContain(
+      '  cause    batch 3 took too long [BATCH_TIMEOUT]\n           → raise timeout_per_batch',
+    );
+  });
+});
+
+describe('the status', () => {
+  it('shows what runs where, what is tried again and when, and why nothing goes on', () => {
+    const attempt = {
+      ...{ taskId: '7', number: 2, kind: 'batch' as const, label: 'batch of chunks', relation: 'public.t' },
+      ...{ flow: 'chunks', worker: 'loader-1', host: 'node7', pid: 4711, startedAt: new Date(), seconds: 12 },
+      ...{ leaseUntil: new Date(), leaseLost: true, bytes: 2_500_000 },
+    };
+    const trouble = aTask({
+      ...{ kind: 'batch', label: 'batch of chunks', state: 'waiting', seconds: null, evidence: null },
+      ...{ notBefore: new Date('2026-03-01T12:04:31'), error: { code: 'X', message: 'lock timeout' } },
+    });
+    const text = renderStatus(
+      aSnapshot({
+        attempts: [attempt],
+        troubled: [trouble],
+        waiting: 'for a loader to join: none is running',
+      }),
+      [],
+      false,
+    ).join('\n');
+    expect(text).toContain(
+      '  batch of chunks  public.t  for 0:12, 2.5 MB, attempt 2, lease run out  on node7 pid 4711 (loader-1)',
+    );
+    expect(text).toContain('  · batch of chunks  public.t  waiting, retrying at 12:04:31: lock timeout');
+    expect(text).toContain('  waiting  for a loader to join: none is running');
+    expect(text).not.toContain('finding');
+  });
+
+  it('lists runs in columns', () => {
+    const { run } = aSnapshot();
+    const [head, line] = renderRuns([run], false);
+    expect(head).toMatch(/^run {2}plan {12}kind {5}state {4}phase {2}findings {2}started {14}took$/);
+    expect(line).toMatch(
+      /^ 12 {2}unified-chunks {2}migrate {2}running {2}copy {10}0 {2}2026-03-01 12:03:08 {2}1:23$/,
+    );
+    expect(renderRuns([], false)).toEqual(['no runs yet: rowfleet migrate -c plan.yaml starts one']);
+  });
+});
+
+describe('a plain line', () => {
+  it('has the figures of its phase', () => {
+    expect(renderLine(aSnapshot())).toMatch(
+      /^\d\d:\d\d:31 {2}run 12 {2}copy {2}32% {2}500,000 of about 1,000,000 rows {2}98,120 rows\/s {2}9\.5 MB\/s {2}4 batches running, 12 done {2}ETA 0:45$/,
+    );
+    const verifying = aSnapshot({ checks: [aTask({}), aTask({ state: 'running' })] });
+    verifying.run = { ...verifying.run, phase: 'verify', findings: 1 };
+    expect(renderLine(verifying)).toMatch(/verify {2}32% {2}checks 1 of 2 {2}1 finding$/);
+  });
+});
