@@ -68,7 +68,13 @@ export function handMadePlan(flows: HandMadeFlow[], keys: Record<string, string[
     only: true,
     key: keys[name] ?? [],
   }));
-  const database = () => ({ endpoint: {}, version: 0, encoding: 'UTF8', searchPath: ['public'] });
+  const database = () => ({
+    endpoint: {},
+    identity: '',
+    version: 0,
+    encoding: 'UTF8',
+    searchPath: ['public'],
+  });
   return {
     format: 1,
     name: 'hand-made',

@@ -7,8 +7,8 @@ import type { TestDatabase } from './postgres.ts';
 export const emptyPlan: ResolvedPlan = {
   format: 1,
   name: 'test',
-  source: { endpoint: {}, version: 180000, encoding: 'UTF8', searchPath: ['public'] },
-  target: { endpoint: {}, version: 180000, encoding: 'UTF8', searchPath: ['public'] },
+  source: { endpoint: {}, identity: '', version: 180000, encoding: 'UTF8', searchPath: ['public'] },
+  target: { endpoint: {}, identity: '', version: 180000, encoding: 'UTF8', searchPath: ['public'] },
   settings: {
     batchSize: 1000,
     maxRetries: 3,

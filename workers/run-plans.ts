@@ -1,5 +1,6 @@
 import pLimit from 'p-limit';
 import type pg from 'pg';
+import { requireDatabase } from '../src/catalog/server.ts';
 import { RowfleetError } from '../src/errors.ts';
 import type { ClaimedTask } from '../src/ledger/claim.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
@@ -64,17 +65,24 @@ export class RunPlans {
     if (known?.planHash === claim.planHash) return known;
     const run = await readRun(this.#ledger.pool, claim.runId);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
-    const pool = openPool(resolveEndpoint(run.plan.source.endpoint, process.env), {
+    const endpoint = resolveEndpoint(run.plan.source.endpoint, process.env);
+    const pool = openPool(endpoint, {
       max: this.#maxSources,
       applicationName: `rowfleet run ${run.id}`,
     });
     this.#pools.push(pool);
+    let isRight = false;
+    const checked = async <T>(source: Session, fn: (source: Session) => Promise<T>): Promise<T> => {
+      if (!isRight) await requireDatabase(source, run.plan.source.identity, endpoint.label);
+      isRight = true;
+      return fn(source);
+    };
     const loaded: LoadedRun = {
       id: run.id,
       plan: run.plan,
       planHash: claim.planHash,
       withSource: (signal, fn) =>
-        this.#limit(() => withSession(pool, (source) => bound(source, signal, () => fn(source)))),
+        this.#limit(() => withSession(pool, (source) => bound(source, signal, () => checked(source, fn)))),
     };
     this.#runs.set(run.id, loaded);
     return loaded;

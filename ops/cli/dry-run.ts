@@ -2,12 +2,12 @@ import type { CapturedObject, KeptObject, RestorePhase } from '../../src/constra
 import { type FlowStatements, previewRun } from '../../src/control/preview.ts';
 import { display } from '../../src/pg/quote.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
+import { plural } from '../units.ts';
 import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import type { PlanFile } from './plan-file.ts';
 import { type Palette, palette, wantsColor } from './render/color.ts';
 import { printable } from './render/text.ts';
-import { plural } from './render/units.ts';
 import { withResolvedPlan } from './resolve-file.ts';
 
 /** A statement on lines of its own, indented, with nothing in it that a terminal would obey. */

@@ -1,10 +1,10 @@
 import { RowfleetError } from '../../src/errors.ts';
 import { safeMessage } from '../../src/pg/errors.ts';
 import type { PlanProblem } from '../../src/plan/types.ts';
+import { plural } from '../units.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { palette, wantsColor } from './render/color.ts';
 import { printable } from './render/text.ts';
-import { plural } from './render/units.ts';
 
 /** An error as people and scripts get it. */
 export interface Failure {

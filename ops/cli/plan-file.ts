@@ -3,9 +3,9 @@ import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { type Environment, resolveEndpoint } from '../../src/plan/endpoints.ts';
 import { loadPlan } from '../../src/plan/parse.ts';
 import type { EndpointSpec, Plan, PlanProblem } from '../../src/plan/types.ts';
+import { plural } from '../units.ts';
 import type { CommonOptions } from './command.ts';
 import { printWarnings } from './failure.ts';
-import { plural } from './render/units.ts';
 
 /** A plan file that was found to be in order, with the databases that it names. */
 export interface PlanFile {

@@ -3,7 +3,7 @@ import type { RunSummary } from '../../src/ledger/read-run.ts';
 import type { LiveWorker } from '../../src/ledger/read-tasks.ts';
 import type { FleetOverview } from '../../src/progress/fleet.ts';
 import type { FlowProgress, ProgressSnapshot } from '../../src/progress/types.ts';
-import { bytes, count, duration, percent } from './format.ts';
+import { bytes, count, duration, percent } from '../units.ts';
 
 type Markup = ReturnType<typeof html>;
 

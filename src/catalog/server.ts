@@ -1,3 +1,4 @@
+import { RowfleetError } from '../errors.ts';
 import type { Session } from '../pg/session.ts';
 import { setSearchPath } from '../pg/transaction.ts';
 
@@ -76,4 +77,35 @@ export async function isPooled(session: Session): Promise<boolean> {
     if (rows[0]!.pid !== announced || rows[0]!.path.replaceAll('"', '') !== '') return true;
   }
   return false;
+}
+
+/**
+ * What a database can be known by for good, across restarts: the cluster's system identifier, where the role may
+ * read it, and the database's oid in it.
+ */
+export async function readDatabaseIdentity(session: Session): Promise<string> {
+  const { rows } = await session.query<{ oid: string; readable: boolean }>(`
+    select (select oid::text from pg_catalog.pg_database where datname = pg_catalog.current_database()) as oid,
+      pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'execute') as readable`);
+  const { oid, readable } = rows[0]!;
+  if (!readable) return `?/${oid}`;
+  const control = await session.query<{ system: string }>(
+    'select system_identifier::text as system from pg_catalog.pg_control_system()',
+  );
+  return `${control.rows[0]!.system}/${oid}`;
+}
+
+/**
+ * Throws SOURCE_OTHER unless the session is on the database that the plan was checked against: one fleet serves
+ * several plans, and a variable of the same name may mean another source to each.
+ */
+export async function requireDatabase(session: Session, identity: string, label: string): Promise<void> {
+  if ((await readDatabaseIdentity(session)) === identity) return;
+  throw new RowfleetError(
+    'SOURCE_OTHER',
+    `the source ${label} is another database than the one the plan was checked against`,
+    {
+      hint: "set this process's environment as it was for `rowfleet migrate`, or give each plan a variable of its own",
+    },
+  );
 }

@@ -9,7 +9,7 @@ import { readUnfinishedRuns } from '../ledger/runs.ts';
  */
 export async function uninstall(ledger: Ledger, removeQueue: () => Promise<void>): Promise<boolean> {
   if (!(await ledgerExists(ledger.pool))) return false;
-  const [open] = (await readUnfinishedRuns(ledger.pool)).filter((run) => run.kind === 'migrate');
+  const [open] = await readUnfinishedRuns(ledger.pool);
   if (open !== undefined) {
     throw usageError(
       'RUN_UNFINISHED',

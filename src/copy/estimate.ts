@@ -4,6 +4,9 @@ import type { Session } from '../pg/session.ts';
 import { fromClause, whereClause } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
+/** A flow as measured before its first batch. */
+export type Estimate = FlowRow & { estimatedRows: number };
+
 /** The planner's row estimate: right in magnitude also for tables that were never analyzed. */
 async function plannedRows(source: Session, select: string): Promise<number> {
   const { rows } = await source.query(`explain (format json) ${select}`);
@@ -14,10 +17,7 @@ async function plannedRows(source: Session, select: string): Promise<number> {
  * Measures a flow's driving table for cutting and for the ETA: blocks of each leaf, rows a block, rows and
  * bytes in all. `source` is in a read-only transaction with the plan's search_path.
  */
-export async function estimateFlow(
-  source: Session,
-  flow: ResolvedFlow,
-): Promise<FlowRow & { estimatedRows: number }> {
+export async function estimateFlow(source: Session, flow: ResolvedFlow): Promise<Estimate> {
   const { rows } = await source.query(
     `select pg_catalog.pg_relation_size(l.oid::oid)::float8 as bytes,
             pg_catalog.current_setting('block_size')::float8 as block

@@ -52,10 +52,10 @@ export async function readActiveRuns(on: Queryable): Promise<Run[]> {
   return rows;
 }
 
-/** The runs that can go on, the latest first. */
+/** The migrations that can go on, the latest first. */
 export async function readUnfinishedRuns(on: Queryable): Promise<Run[]> {
   const { rows } = await on.query(
-    `select ${columns} from rowfleet.run where state = any($1) order by id desc`,
+    `select ${columns} from rowfleet.run where kind = 'migrate' and state = any($1) order by id desc`,
     [unfinishedStates],
   );
   return rows;

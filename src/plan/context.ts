@@ -8,6 +8,8 @@ import type { Problems } from './problems.ts';
 export interface Side {
   session: Session;
   facts: ServerFacts;
+  /** What the database is known by across restarts. */
+  identity: string;
   searchPath: string[];
   relations: Relations;
   types: TypeCatalog;

@@ -1,6 +1,12 @@
 import { readTypes } from '../catalog/data-types.ts';
 import { Relations, readRelations } from '../catalog/relations.ts';
-import { isPooled, readSearchPath, readServer, type ServerFacts } from '../catalog/server.ts';
+import {
+  isPooled,
+  readDatabaseIdentity,
+  readSearchPath,
+  readServer,
+  type ServerFacts,
+} from '../catalog/server.ts';
 import type { Session } from '../pg/session.ts';
 import type { Side } from './context.ts';
 import type { Problems } from './problems.ts';
@@ -86,6 +92,7 @@ export async function readSide(session: Session, facts: ServerFacts): Promise<Si
   return {
     session,
     facts,
+    identity: await readDatabaseIdentity(session),
     searchPath: await readSearchPath(session),
     relations: new Relations(await readRelations(session)),
     types: await readTypes(session),

@@ -120,8 +120,9 @@ async function checkEmpty(
   }
 }
 
-const databaseOf = (endpoint: EndpointSpec, { facts, searchPath }: Side): ResolvedDatabase => ({
+const databaseOf = (endpoint: EndpointSpec, { facts, identity, searchPath }: Side): ResolvedDatabase => ({
   endpoint,
+  identity,
   version: facts.version,
   encoding: facts.encoding,
   searchPath,

@@ -134,6 +134,8 @@ export interface ResolvedTarget extends RelationName {
 /** A database as preflight saw it. */
 export interface ResolvedDatabase {
   endpoint: EndpointSpec;
+  /** The cluster's system identifier and the database's oid: `src/catalog/server.ts`. */
+  identity: string;
   /** server_version_num, e.g. 180004. */
   version: number;
   encoding: string;

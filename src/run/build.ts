@@ -4,9 +4,10 @@ import type { FlowRow } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
-import { openSession, withSession } from '../pg/session.ts';
+import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { withSource } from './source.ts';
 import { waitForWorkers } from './workers.ts';
 
 /** Objects of one list, the lowest ordinal first, that may be built now: all of lower ordinals have been. */
@@ -64,11 +65,8 @@ export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<
 export async function planFinish(ctx: RunContext): Promise<void> {
   const { id, plan } = ctx.run;
   if ((await readObjects(ctx.ledger, id)).some((object) => object.phase === 'finish')) return;
-  const source = await openSession(ctx.source, 'rowfleet scheduler');
-  try {
-    const steps = await withSession(ctx.target, (target) => finishObjects(source, target, plan));
-    await inTransaction(ctx.ledger, 'read committed', () => insertObjects(ctx.ledger, id, steps));
-  } finally {
-    await source.end().catch(() => {});
-  }
+  const steps = await withSource(ctx, (source) =>
+    withSession(ctx.target, (target) => finishObjects(source, target, plan)),
+  );
+  await inTransaction(ctx.ledger, 'read committed', () => insertObjects(ctx.ledger, id, steps));
 }

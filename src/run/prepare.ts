@@ -1,59 +1,62 @@
 import { barrier } from '../barrier.ts';
 import { takeDown } from '../constraints/apply.ts';
 import { capture as captureTarget } from '../constraints/capture.ts';
-import { estimateFlow } from '../copy/estimate.ts';
+import { type Estimate, estimateFlow } from '../copy/estimate.ts';
 import { insertFlow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, readObjects, setObjectState } from '../ledger/objects.ts';
 import { recordEvent, setWaiting } from '../ledger/runs.ts';
-import { display, qualified, type RelationName } from '../pg/quote.ts';
-import { openSession, type Session, withSession } from '../pg/session.ts';
+import { display, qualified } from '../pg/quote.ts';
+import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import type { ResolvedTarget } from '../plan/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { withSource } from './source.ts';
 
 /** Rows that a target table holds before the run; an empty one, the usual case, costs one look. */
-async function countRows(target: Session, relation: RelationName): Promise<number> {
-  const { rowCount } = await target.query(`select 1 from ${qualified(relation)} limit 1`);
+async function countRows(target: Session, relation: ResolvedTarget): Promise<number> {
+  const from = `from ${relation.only ? 'only ' : ''}${qualified(relation)}`;
+  const { rowCount } = await target.query(`select 1 ${from} limit 1`);
   if (rowCount === 0) return 0;
-  const { rows } = await target.query(`select count(*)::float8 as n from ${qualified(relation)}`);
+  const { rows } = await target.query(`select count(*)::float8 as n ${from}`);
   return rows[0].n;
 }
 
-/** Measures source and target and writes down, in one transaction, what will be copied and taken down. */
+function measure(ctx: RunContext): Promise<Estimate[]> {
+  const { plan } = ctx.run;
+  const estimateAll = async (source: Session) => {
+    const estimates: Estimate[] = [];
+    for (const flow of plan.flows) estimates.push(await estimateFlow(source, flow));
+    return estimates;
+  };
+  const options = { searchPath: plan.source.searchPath };
+  return withSource(ctx, (source) =>
+    inTransaction(source, 'repeatable read, read only', () => estimateAll(source), options),
+  );
+}
+
+/** Writes down, in one transaction, what will be copied, what will be taken down, and what stays up and why. */
 async function capture(ctx: RunContext): Promise<void> {
   const { plan, id } = ctx.run;
-  const source = await openSession(ctx.source, 'rowfleet scheduler');
-  try {
-    const estimates = await inTransaction(
-      source,
-      'repeatable read, read only',
-      async () => {
-        const all = [];
-        for (const flow of plan.flows) all.push(await estimateFlow(source, flow));
-        return all;
-      },
-      { searchPath: plan.source.searchPath },
-    );
-    await inTransaction(ctx.ledger, 'read committed', async () => {
-      const before = new Map<string, number>();
-      for (const target of plan.targets) before.set(display(target), await countRows(ctx.ledger, target));
-      const targets = plan.targets.map((target) => ({
-        ...target,
-        nonEmpty: before.get(display(target))! > 0,
-      }));
-      const { objects, kept } = await captureTarget(ctx.ledger, targets);
-      await insertObjects(ctx.ledger, id, objects);
-      for (const object of kept) {
-        const what = `${object.kind} ${object.name} on ${display(object.relation)}`;
-        await recordEvent(ctx.ledger, id, 'scheduler', `${what} stays up: ${object.reason}`);
-      }
-      for (const [ordinal, estimate] of estimates.entries()) {
-        const targetRowsBefore = before.get(estimate.target) ?? 0;
-        await insertFlow(ctx.ledger, id, ordinal, { ...estimate, targetRowsBefore });
-      }
-    });
-  } finally {
-    await source.end().catch(() => {});
-  }
+  const estimates = await measure(ctx);
+  await inTransaction(ctx.ledger, 'read committed', async () => {
+    const before = new Map<string, number>();
+    for (const target of plan.targets) before.set(display(target), await countRows(ctx.ledger, target));
+    const targets = plan.targets.map((target) => ({ ...target, nonEmpty: before.get(display(target))! > 0 }));
+    const { objects, kept } = await captureTarget(ctx.ledger, targets);
+    await insertObjects(ctx.ledger, id, objects);
+    for (const { kind, name, relation, reason } of kept) {
+      await recordEvent(
+        ctx.ledger,
+        id,
+        'scheduler',
+        `${kind} ${name} on ${display(relation)} stays up: ${reason}`,
+      );
+    }
+    for (const [ordinal, estimate] of estimates.entries()) {
+      const targetRowsBefore = before.get(estimate.target) ?? 0;
+      await insertFlow(ctx.ledger, id, ordinal, { ...estimate, targetRowsBefore });
+    }
+  });
 }
 
 /**

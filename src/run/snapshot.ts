@@ -4,9 +4,9 @@ import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledge
 import { readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
-import { openSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { Keeper, RunContext } from './context.ts';
+import { openSource } from './source.ts';
 
 /**
  * Empties the targets of flows whose source changed since they were copied, together with every flow that
@@ -48,7 +48,7 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
   const { id, plan } = ctx.run;
   await closeEpochs(ctx.ledger, id);
   const epochs = await readEpochs(ctx.ledger, id);
-  const session = await openSession(ctx.source, 'rowfleet snapshot keeper');
+  const session = await openSource(ctx, 'rowfleet snapshot keeper');
   try {
     const epoch = await openEpoch(session, plan, (epochs.at(-1)?.epoch ?? 0) + 1);
     const keeper: Keeper = { epoch, session, alive: true, close: () => session.end().catch(() => {}) };

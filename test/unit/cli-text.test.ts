@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { left, printable, right, shorten, widthOf } from '../../ops/cli/render/text.ts';
-import { bytes, compact, count, duration, percent } from '../../ops/cli/render/units.ts';
+import { bytes, compact, count, duration, percent } from '../../ops/units.ts';
 
 describe('text in columns', () => {
   it('counts wide characters as two and clusters as one sign', () => {

@@ -1,8 +1,8 @@
 import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { FindingDetail } from '../../../src/validate/types.ts';
+import { plural } from '../../units.ts';
 import type { Palette } from './color.ts';
 import { printable, shorten } from './text.ts';
-import { plural } from './units.ts';
 
 const longestValue = 120;
 

@@ -1,7 +1,7 @@
 import type { FlowProgress, ProgressSnapshot } from '../../../src/progress/types.ts';
+import { bytes, compact, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { left, printable, right, shorten, widthOf } from './text.ts';
-import { bytes, compact, count, duration, percent, plural, timeOfDay } from './units.ts';
 
 /** The room a frame may take. */
 export interface FrameSize {

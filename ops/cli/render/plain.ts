@@ -1,6 +1,6 @@
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { printable } from './text.ts';
-import { bytes, count, duration, percent, plural, timeOfDay } from './units.ts';
 
 /** The figures that belong to the phase the run is in. */
 function figures(snapshot: ProgressSnapshot): string[] {

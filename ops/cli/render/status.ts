@@ -2,10 +2,10 @@ import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { RunSummary } from '../../../src/ledger/read-run.ts';
 import type { RunningAttempt, TaskProgress } from '../../../src/ledger/read-tasks.ts';
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
 import { left, printable, right, widthOf } from './text.ts';
-import { bytes, count, duration, percent, plural, timeOfDay } from './units.ts';
 
 /** Cells as lines with aligned columns; the columns in `numeric` stand on the right. */
 function table(rows: string[][], numeric: number[]): string[] {

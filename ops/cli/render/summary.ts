@@ -1,10 +1,10 @@
 import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { TaskProgress } from '../../../src/ledger/read-tasks.ts';
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { bytes, count, duration, plural } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
 import { printable } from './text.ts';
-import { bytes, count, duration, plural } from './units.ts';
 
 /** `accounting 5, count 4, digest 4`: how many of each kind. */
 function byKind(tasks: TaskProgress[], kindOf: (task: TaskProgress) => string): string {
