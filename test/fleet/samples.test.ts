@@ -13,6 +13,7 @@ afterEach(async () => {
   await target?.close();
   await Promise.all(databases.map((database) => database.drop()));
   databases = [];
+  target = undefined;
 });
 
 /** Migrates every table of a sample, in batches small enough for several a table, and compares. */
