@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmod, mkdir, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir, userInfo } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -8,8 +8,9 @@ import { RowfleetError } from '../../src/errors.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
 import { type EmbeddedServer, startServer } from '../embedded/server.ts';
-import { stopServer } from '../embedded/stop.ts';
+import { endProcess, stopServer } from '../embedded/stop.ts';
 import { createDemoSource, demoPlan } from './source.ts';
+import { type DemoWeb, startWeb } from './web.ts';
 
 /** `npm run demo`: the main job on an embedded PostgreSQL, from nothing to "verified". */
 
@@ -24,7 +25,7 @@ const folder = join(tmpdir(), `rowfleet-demo-${userInfo().uid}`);
 const dataDir = join(folder, 'postgres');
 const environmentFile = join(folder, 'environment.sh');
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
-const webPort = 7370;
+const webPidFile = join(folder, 'web.pid');
 
 /** A bulk load's settings; durability stays as it is by default. */
 const settings = {
@@ -45,11 +46,18 @@ function readRows(text: string): number {
   return rows;
 }
 
+/** Ends a demo that was left running, page and server; tells whether there was one. */
+async function clearAway(): Promise<boolean> {
+  await endProcess(Number(await readFile(webPidFile, 'utf8').catch(() => '')), cli);
+  const stopped = await stopServer(dataDir);
+  await rm(folder, { recursive: true, force: true });
+  return stopped;
+}
+
 async function prepare(
   options: DemoOptions,
 ): Promise<{ server: EmbeddedServer; env: Record<string, string> }> {
-  if (await stopServer(dataDir)) say('cleared an earlier demo away');
-  await rm(folder, { recursive: true, force: true });
+  if (await clearAway()) say('cleared an earlier demo away');
   await mkdir(folder, { recursive: true });
   await chmod(folder, 0o755);
   const server = await startServer({ version: 18, dataDir, settings, detached: options.keep === true });
@@ -84,11 +92,10 @@ async function prepare(
   return { server, env };
 }
 
-const runCli = (args: string[], env: Record<string, string>, detached = false): ChildProcess =>
-  spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+const migrate = (env: Record<string, string>): ChildProcess =>
+  spawn(process.execPath, ['--import', 'tsx', cli, 'migrate', '-c', demoPlan], {
     env: { ...process.env, ...env },
-    stdio: detached ? 'ignore' : 'inherit',
-    detached,
+    stdio: 'inherit',
   });
 
 const exitOf = (child: ChildProcess): Promise<number> =>
@@ -96,28 +103,37 @@ const exitOf = (child: ChildProcess): Promise<number> =>
     child.once('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1))),
   );
 
-function showAround(web: boolean): void {
+function showAround(webUrl: string | undefined): void {
   say(
     '',
     'look around:',
     `  . ${environmentFile}`,
     `  npm run -s rowfleet -- status -c ${relative('', demoPlan)}`,
     '  psql "$TARGET_DATABASE_URL" -c "select kind, count(*) from unified_chunks group by kind"',
-    ...(web ? [`  http://127.0.0.1:${webPort}/   the runs, the queues, the metrics`] : []),
+    ...(webUrl === undefined ? [] : [`  ${webUrl}   the runs, the queues, the metrics`]),
   );
+}
+
+/** Starts the page and remembers its process, so that the next demo can end it whatever became of this one. */
+async function openPage(env: Record<string, string>): Promise<DemoWeb | undefined> {
+  const web = await startWeb(cli, env);
+  if (web?.child.pid !== undefined) await writeFile(webPidFile, String(web.child.pid));
+  return web;
 }
 
 /** Keeps server and page up until Ctrl-C. */
 async function stayUp(env: Record<string, string>): Promise<void> {
-  const web = runCli(['web', '--port', String(webPort)], env);
-  showAround(true);
-  say('', 'Ctrl-C ends the demo.');
-  await new Promise<void>((resolve) => {
+  const asked = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve());
     process.once('SIGTERM', () => resolve());
   });
-  web.kill('SIGTERM');
-  await exitOf(web);
+  const web = await openPage(env);
+  showAround(web?.url);
+  say('', 'Ctrl-C ends the demo.');
+  await asked;
+  if (web === undefined) return;
+  web.child.kill('SIGTERM');
+  await exitOf(web.child);
 }
 
 async function demo(options: DemoOptions): Promise<number> {
@@ -125,11 +141,12 @@ async function demo(options: DemoOptions): Promise<number> {
   // Ctrl-C goes to the whole terminal: the migration takes it, and this process waits for what it says.
   const wait = () => {};
   process.on('SIGINT', wait);
-  const code = await exitOf(runCli(['migrate', '-c', demoPlan], env));
+  const code = await exitOf(migrate(env));
   process.off('SIGINT', wait);
   if (options.keep === true) {
-    runCli(['web', '--port', String(webPort)], env, true).unref();
-    showAround(true);
+    const web = await openPage(env);
+    web?.child.unref();
+    showAround(web?.url);
     say('', `it stays up: \`npm run demo -- --stop\` ends it`);
     return code;
   }
@@ -147,8 +164,7 @@ const program = new Command('demo')
   .option('--stop', 'end a demo that was left running')
   .action(async (options: DemoOptions & { stop?: boolean }) => {
     if (options.stop === true) {
-      say((await stopServer(dataDir)) ? 'the demo has ended' : 'no demo is running');
-      await rm(folder, { recursive: true, force: true });
+      say((await clearAway()) ? 'the demo has ended' : 'no demo is running');
       return;
     }
     process.exitCode = await demo(options);

@@ -41,3 +41,10 @@ export async function stopServer(dataDir: string): Promise<boolean> {
   await shutDown(pid);
   return true;
 }
+
+/** Ends a process with SIGTERM if its command line holds `mark`; true when it did. */
+export async function endProcess(pid: number, mark: string): Promise<boolean> {
+  if (!pid || !(await commandLine(pid)).includes(mark)) return false;
+  process.kill(pid, 'SIGTERM');
+  return ended(pid, 10);
+}
