@@ -56,7 +56,9 @@ export interface Target {
   ledger: Ledger;
   /** The catalog before the first run. */
   before: CatalogSnapshot;
-  startFleet(): InProcessFleet;
+  startFleet(): void;
+  /** Lets the fleets leave in good order. Throws what ended a member of one before. */
+  stopFleets(): Promise<void>;
   /** Starts a run of a plan, given without its databases, by default of kind `migrate`; returns its id. */
   start(source: TestDatabase, plan: string, kind?: RunKind): Promise<string>;
   /** Waits until a run has ended as it should; fails at once when it ends otherwise. Defaults to `verified`. */
@@ -81,22 +83,15 @@ export interface Target {
 export async function openTarget(database: TestDatabase, queueUrl?: string): Promise<Target> {
   const before = await catalogSnapshot(await database.open());
   const ledger = openLedger(database.endpoint, { max: 4 });
-  const fleets = new Set<InProcessFleet>();
+  const fleets: InProcessFleet[] = [];
   const target: Target = {
     database,
     ledger,
     before,
     startFleet() {
-      const fleet = startInProcessFleet(database, queueUrl === undefined ? {} : { queueUrl });
-      const known = {
-        async stop() {
-          fleets.delete(known);
-          await fleet.stop();
-        },
-      };
-      fleets.add(known);
-      return known;
+      fleets.push(startInProcessFleet(database, queueUrl === undefined ? {} : { queueUrl }));
     },
+    stopFleets: async () => void (await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()))),
     async start(source, body, kind = 'migrate') {
       const databases = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(database)}}\n`;
       const { plan, problems } = parsePlan(databases + body, join(import.meta.dirname, 'plan.yaml'));
@@ -133,7 +128,7 @@ export async function openTarget(database: TestDatabase, queueUrl?: string): Pro
       expect(diffSnapshots(before, await catalogSnapshot(await database.open()))).toEqual([]);
     },
     async close() {
-      await Promise.all([...fleets].map((fleet) => fleet.stop()));
+      await target.stopFleets();
       await ledger.close();
     },
   };
