@@ -4,15 +4,13 @@ import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
+import { inject } from 'vitest';
 import { startRun } from '../src/control/start.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { type Run, readRun } from '../src/ledger/runs.ts';
 import { parsePlan } from '../src/plan/parse.ts';
 import { resolvePlan } from '../src/plan/resolve.ts';
 import type { TestDatabase } from './postgres.ts';
-
-const cli = fileURLToPath(new URL('../ops/cli/main.ts', import.meta.url));
 
 /** Waits until `condition` yields something; fails with `what` after `seconds` (default 90). */
 export async function until<T>(
@@ -85,7 +83,7 @@ export function siteEnvironment(site: FleetSite): NodeJS.ProcessEnv {
 
 /** Runs the command line in a process of its own. */
 export function spawnCli(args: string[], env: NodeJS.ProcessEnv): FleetProcess & { output(): string } {
-  const child = spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+  const child = spawn(process.execPath, [inject('cli'), ...args], {
     env,
     stdio: ['pipe', 'pipe', 'pipe'],
   });
@@ -124,7 +122,7 @@ export class TestFleet {
   /** What its processes logged: for the report of a test that failed. */
   logs(): string {
     return this.processes
-      .map((process) => `${process.child.spawnargs.slice(4).join(' ')}\n${process.log()}`)
+      .map((process) => `${process.child.spawnargs.slice(2).join(' ')}\n${process.log()}`)
       .join('\n');
   }
 

@@ -1,6 +1,9 @@
+import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { type EmbeddedServer, type ServerVersion, startServer } from '../ops/embedded/server.ts';
@@ -19,7 +22,20 @@ export interface TestServer {
 declare module 'vitest' {
   interface ProvidedContext {
     servers: Record<ServerVersion, TestServer>;
+    /** The compiled command line: it starts in a third of the time that tsx takes. */
+    cli: string;
   }
+}
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+
+/** Compiles the checkout for tests that start processes, into a folder that goes with the test run. */
+async function compile(): Promise<string> {
+  const folder = await mkdtemp(join(root, 'dist-test-'));
+  await promisify(execFile)(process.execPath, ['--import', 'tsx', 'ops/deploy/build.ts', basename(folder)], {
+    cwd: root,
+  });
+  return folder;
 }
 
 /** Durability off: a test's data need not survive the machine, and commits get ten times faster. */
@@ -48,10 +64,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await chmod(folder, 0o755);
   const start = (version: ServerVersion) =>
     startServer({ version, dataDir: join(folder, String(version)), settings, detached: keep });
-  const started = await Promise.all([start(14), start(15), start(18)]);
+  const [compiled, ...started] = await Promise.all([compile(), start(14), start(15), start(18)]);
   const [v14, v15, v18] = await Promise.all(started.map(prepareServer));
+  project.provide('cli', join(compiled, 'ops/cli/main.js'));
   project.provide('servers', { 14: v14!, 15: v15!, 18: v18! });
   return async () => {
+    await rm(compiled, { recursive: true, force: true });
     if (keep) {
       console.log('Kept, until you end the processes and remove', folder);
       for (const server of started) console.log(`  pid ${server.pid}  ${server.superuserUrl}`);

@@ -10,7 +10,8 @@ import { openSession } from '../../src/pg/session.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
 
-const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
+/** What is measured is what runs in production: the compiled command, which `npm run bench` builds first. */
+const cli = fileURLToPath(new URL('../../dist/ops/cli/main.js', import.meta.url));
 
 const plan = (table: string) => `
 name: bench-${table}
@@ -42,7 +43,7 @@ export class BenchFleet {
       LOG_LEVEL: 'error',
     };
     const start = (...args: string[]) =>
-      spawn(process.execPath, ['--import', 'tsx', cli, ...args], {
+      spawn(process.execPath, [cli, ...args], {
         env,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
