@@ -13,8 +13,8 @@ import { serve, serveUntil } from './serve.ts';
 
 async function checkWork({ claim, run, session, signal }: Work): Promise<void> {
   const started = performance.now();
-  const { kind } = await readRun(session, run.id);
-  const loaded = kind === 'migrate' ? await readLoaded(session, run.id) : undefined;
+  const { kind, mended } = await readRun(session, run.id);
+  const loaded = kind === 'migrate' && !mended ? await readLoaded(session, run.id) : undefined;
   const before = await readRowsBefore(session, run.id);
   const outcome = await run.withSource(signal, (source) =>
     runCheck({ source, target: session, plan: run.plan, loaded, before, signal }, claim.spec as CheckSpec),

@@ -7,6 +7,7 @@ import {
   readRun,
   readUnfinishedRuns,
   recordEvent,
+  setMended,
   setPhase,
   setRunState,
 } from '../ledger/runs.ts';
@@ -60,6 +61,7 @@ export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promis
         await deleteFindings(session, run.id);
         await deleteUnfinishedBuilds(session, run.id);
         if (run.kind === 'migrate') {
+          await setMended(session, run.id);
           await setPhase(session, run.id, (await isCopyDone(session, run.id)) ? 'index' : 'copy');
         }
       }

@@ -28,9 +28,11 @@ export interface Run {
   phase: Phase;
   waiting: string | null;
   error: RecordedError | null;
+  /** It went on after findings, so rows may have been mended by hand since they were copied. */
+  mended: boolean;
 }
 
-const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error`;
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended`;
 
 /** Reads one run. Throws RUN_UNKNOWN. */
 export async function readRun(on: Queryable, id: string): Promise<Run> {
@@ -81,6 +83,11 @@ export async function insertRun(
 /** Moves a run to its next phase. */
 export async function setPhase(on: Queryable, id: string, phase: Phase): Promise<void> {
   await on.query(`update rowfleet.run set phase = $2, waiting = null where id = $1`, [id, phase]);
+}
+
+/** Notes that people may have mended rows: from now on the loaders' numbers need not be those of the tables. */
+export async function setMended(on: Queryable, id: string): Promise<void> {
+  await on.query('update rowfleet.run set mended = true where id = $1', [id]);
 }
 
 /** Says what a run waits for, with the number behind it; null when it goes on. */

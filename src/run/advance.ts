@@ -1,7 +1,8 @@
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { type Phase, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
-import { readFailedTasks } from '../ledger/tasks.ts';
+import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
+import { display } from '../pg/quote.ts';
 import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';
@@ -32,10 +33,19 @@ const phases: { phase: Phase; look: (ctx: RunContext) => Promise<PhaseResult> }[
   { phase: 'finish', look: finish },
 ];
 
+/** What a batch read: where to look for the row that it failed on. */
+function rangeOf({ run }: RunContext, failed: FailedTask): string {
+  const { leaf, fromBlock, toBlock } = failed.spec as BatchSpec;
+  const relation = run.plan.flows.find(({ name }) => name === failed.flow)?.leaves[leaf];
+  if (relation === undefined) return '';
+  return ` (${display(relation)} from block ${fromBlock} to ${toBlock ?? 'its end'})`;
+}
+
 async function endWithFailure(ctx: RunContext): Promise<boolean> {
   const [failed] = await readFailedTasks(ctx.ledger, ctx.run.id);
   if (failed === undefined) return false;
-  const subject = failed.flow === null ? failed.relation : `${failed.flow} → ${failed.relation}`;
+  const subject =
+    failed.flow === null ? failed.relation : `${failed.flow} → ${failed.relation}${rangeOf(ctx, failed)}`;
   const error = {
     ...failed.error,
     message: `${failed.kind} ${failed.id} of ${subject}: ${failed.error.message}`,

@@ -12,7 +12,7 @@ export interface CheckContext {
   source: Session;
   target: Session;
   plan: ResolvedPlan;
-  /** Flow → rows that the loaders read and wrote. Absent where nothing was copied (`rowfleet validate`). */
+  /** Flow → rows that the loaders read and wrote. Absent where the tables are not to be held against it: nothing was copied, or people mended rows since. */
   loaded?: Record<string, { rowsOut: number; rowsIn: number }>;
   /** Display name of a target table → rows it held before the run. Defaults to 0. */
   before: Record<string, number>;

@@ -17,6 +17,7 @@ create table rowfleet.run (
     check (phase in ('preflight', 'prepare', 'copy', 'index', 'verify', 'constrain', 'finish')),
   waiting text,                       -- what the run waits for and why, with the number behind it
   error jsonb,                        -- {code, message, hint} of what ended it
+  mended boolean not null default false, -- it went on after findings: people may have changed what the loaders wrote
   created_at timestamptz not null default clock_timestamp(),
   ended_at timestamptz
 );
