@@ -86,6 +86,7 @@ async function look(member: Member, queues: Queues, driven: DrivenRun): Promise<
   const { ctx } = driven;
   if (Date.now() < driven.retryAt) return;
   ctx.waiting = null;
+  ctx.busy = false;
   try {
     await advance(ctx);
   } catch (error) {
@@ -124,10 +125,14 @@ async function begin(
     keeper: undefined,
     signal,
     waiting: null,
+    busy: false,
     log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
   };
   return { ctx, rung: new Map(), retryAt: 0 };
 }
+
+/** How soon the ledger should be looked at again: something was just done, runs are under way, or none is. */
+export type Pace = 'busy' | 'active' | 'idle';
 
 /** Drives all active runs with the leader's session until `signal`, or until that session breaks (throws). */
 export async function drive(
@@ -135,7 +140,7 @@ export async function drive(
   queues: Queues,
   session: Session,
   signal: AbortSignal,
-  pause: (active: boolean) => Promise<void>,
+  pause: (pace: Pace) => Promise<void>,
 ): Promise<void> {
   const driven = new Map<string, DrivenRun>();
   try {
@@ -153,7 +158,8 @@ export async function drive(
         driven.set(run.id, known);
         await look(member, queues, known);
       }
-      await pause(runs.length > 0);
+      const busy = [...driven.values()].some(({ ctx }) => ctx.busy);
+      await pause(busy ? 'busy' : runs.length > 0 ? 'active' : 'idle');
     }
   } finally {
     for (const { ctx } of driven.values()) await ctx.keeper?.close();

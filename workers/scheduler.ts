@@ -4,12 +4,14 @@ import { controlJob } from '../jobs/control.ts';
 import { openQueues } from '../jobs/queues.ts';
 import { safeMessage } from '../src/pg/errors.ts';
 import { openSession } from '../src/pg/session.ts';
-import { drive } from './drive.ts';
+import { drive, type Pace } from './drive.ts';
 import { join, type Member, type MemberOptions } from './member.ts';
 
-/** How often the ledger is looked at while runs are active; a ring wakes the scheduler at once. */
-const tickMs = 100;
-const idleMs = 1_000;
+/**
+ * Milliseconds until the ledger is looked at again; a ring wakes the scheduler at once. Soon after something was
+ * done, since the first batches of a table take milliseconds and each teaches the size of the next.
+ */
+const paceMs: Record<Pace, number> = { busy: 20, active: 150, idle: 1_000 };
 
 /**
  * Waits until this process leads: the advisory lock lives and dies with the session that is returned, and all
@@ -28,7 +30,7 @@ async function lead(member: Member, signal: AbortSignal): Promise<pg.Client | un
       if (rows[0].got) return session;
       await session.end().catch(() => {});
     }
-    await sleep(idleMs, undefined, { signal }).catch(() => {});
+    await sleep(paceMs.idle, undefined, { signal }).catch(() => {});
   }
   return undefined;
 }
@@ -55,7 +57,7 @@ export async function runScheduler(options: MemberOptions): Promise<void> {
     if (session === undefined) break;
     member.log.info('leading');
     try {
-      await drive(member, queues, session, options.signal, (active) => pause(active ? tickMs : idleMs));
+      await drive(member, queues, session, options.signal, (pace) => pause(paceMs[pace]));
     } catch (error) {
       member.log.error({ error: safeMessage(error) }, 'lost the lead');
     } finally {

@@ -88,6 +88,7 @@ export async function advance(ctx: RunContext): Promise<void> {
   const next = phases[at + 1]?.phase;
   const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
   if (last) return endVerified(ctx);
+  ctx.busy = true;
   await setPhase(ctx.ledger, ctx.run.id, next);
   await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `phase ${next}`);
   ctx.log('phase', { phase: next });

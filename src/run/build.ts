@@ -24,6 +24,7 @@ const isBuilt = (object: ObjectRow, builds: Map<string, string>): boolean =>
   object.state === 'back' || builds.get(object.id) === 'done';
 
 async function insertBuilds(ctx: RunContext, objects: ObjectRow[]): Promise<void> {
+  if (objects.length > 0) ctx.busy = true;
   for (const object of objects) {
     await insertTask(ctx.ledger, ctx.run.id, 'build', object.relation, { object: object.id });
   }

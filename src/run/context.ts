@@ -23,6 +23,8 @@ export interface RunContext {
   source: Endpoint;
   keeper: Keeper | undefined;
   signal: AbortSignal;
+  /** This look found something to do: the next one should come soon. */
+  busy: boolean;
   /** What this look found the run to wait for, with the number behind it; the driver writes it down. */
   waiting: string | null;
   log(message: string, fields?: Record<string, unknown>): void;

@@ -21,6 +21,7 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
   });
   const { spec, cut, done } = cutBatch(flow.cut, blocks);
   await insertBatch(ctx.ledger, id, flow, spec, cut, done);
+  ctx.busy = true;
   return { ...flow, cut, cutDone: done };
 }
 
