@@ -1,0 +1,98 @@
+import { afterEach, expect, test } from 'vitest';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { ended, type FleetSite, startTestRun, TestFleet } from '../fleet-processes.ts';
+import { createLedger } from '../ledger.ts';
+import { createDatabase } from '../postgres.ts';
+
+let site: FleetSite;
+let ledger: Ledger;
+let fleet: TestFleet;
+
+afterEach(async () => {
+  await fleet.killAll();
+  await ledger.close();
+  await site.source.drop();
+  await site.target.drop();
+});
+
+const secret = 'hunter2-correct-horse';
+
+/** Every row of every table in a schema, as text. */
+async function textOf(schema: string): Promise<string> {
+  const { rows } = await site.target.query<{ name: string }>(
+    `select format('%I.%I', schemaname, tablename) as name from pg_tables where schemaname = $1 order by 1`,
+    [schema],
+  );
+  expect(rows.length).toBeGreaterThan(3);
+  const texts = [];
+  for (const { name } of rows) {
+    const { rows: found } = await site.target.query<{ text: string | null }>(
+      `select string_agg(t::text, E'\n') as text from ${name} t`,
+    );
+    texts.push(`${name}: ${found[0]!.text ?? ''}`);
+  }
+  return texts.join('\n');
+}
+
+// Each refuses the rows in another way, and PostgreSQL's own message for each would quote the value.
+const refusals = {
+  conversion: 'note int',
+  length: 'note varchar(5)',
+  check: "note text check (note !~ 'hunter2')",
+  domain: 'note short',
+  raised: 'note text check (tell(note))',
+  unique: 'note text unique',
+} as const;
+
+test('no log, error or job shows a value of the rows that were refused', async () => {
+  process.env.LOG_LEVEL = 'trace';
+  site = { source: await createDatabase(15), target: await createDatabase(18) };
+  await site.target.exec(`
+    create domain short as text check (length(value) < 3);
+    create function tell(note text) returns boolean language plpgsql as
+      'begin raise exception ''refused %'', note using detail = note, hint = note; end';`);
+  for (const [name, column] of Object.entries(refusals)) {
+    await site.source.exec(`create table "${name}" (id int, note text);
+      insert into "${name}" values (1, '${secret}'), (2, '${secret}')`);
+    await site.target.exec(`create table "${name}" (id int, ${column})`);
+  }
+  ledger = await createLedger(site.target);
+  fleet = new TestFleet(site);
+  fleet.start('scheduler');
+  fleet.start('loader');
+  fleet.start('validator');
+
+  const failed: Record<string, string> = {};
+  for (const name of Object.keys(refusals)) {
+    const cast = name === 'conversion' ? '::int' : '';
+    const yaml = `
+name: ${name}
+source: \${SOURCE_DATABASE_URL}
+target: \${TARGET_DATABASE_URL}
+migration: {max_retries: 0}
+flows:
+  - {name: ${name}, from: '"${name}" s', to: '"${name}"', columns: {id: s.id, note: s.note${cast}}}
+`;
+    const runId = await startTestRun(ledger, site, yaml);
+    const run = await ended(ledger, runId, name === 'unique' ? 'findings' : 'failed');
+    failed[name] = run.error!.code;
+  }
+  expect(failed).toEqual({
+    conversion: '22P02',
+    length: '22001',
+    check: '23514',
+    domain: '23514',
+    raised: 'P0001',
+    unique: 'FINDINGS',
+  });
+
+  const logs = fleet.logs();
+  expect(logs).toContain('attempt failed');
+  expect(logs).not.toContain('hunter2');
+  expect(await textOf('rowfleet_queue')).not.toContain('hunter2');
+  // Findings show keys to the operator, and nothing else of the ledger does.
+  await ledger.pool.query('delete from rowfleet.finding');
+  const remembered = await textOf('rowfleet');
+  expect(remembered).toContain('22P02');
+  expect(remembered).not.toContain('hunter2');
+});
