@@ -10,7 +10,7 @@ import { printWarnings } from './failure.ts';
 /** A plan file that was found to be in order, with the databases that it names. */
 export interface PlanFile {
   plan: Plan;
-  /** The file as it was given on the command line, for the commands that messages suggest. */
+  /** The file as it was given on the command line, as a word for a shell: for the commands that messages suggest. */
   given: string;
   source: Endpoint;
   target: Endpoint;
@@ -19,6 +19,9 @@ export interface PlanFile {
   /** What a fleet needs in its environment to reach the plan's databases. Holds secrets. */
   fleetEnv: Record<string, string>;
 }
+
+const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** An error that carries everything that is wrong with a plan. */
 export class PlanError extends RowfleetError {
@@ -62,7 +65,7 @@ export function openPlanFile(file: string, options: CommonOptions): PlanFile {
   const env = { ...process.env, ...secrets };
   return {
     plan,
-    given: file,
+    given: shellWord(file),
     source: resolveEndpoint(plan.source, env),
     target: resolveEndpoint(plan.target, env),
     env,

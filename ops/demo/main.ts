@@ -24,6 +24,8 @@ interface DemoOptions {
 const folder = join(tmpdir(), `rowfleet-demo-${userInfo().uid}`);
 const dataDir = join(folder, 'postgres');
 const environmentFile = join(folder, 'environment.sh');
+/** As a person in this folder would name it. */
+const planFile = relative('', demoPlan);
 const cli = fileURLToPath(new URL('../cli/main.ts', import.meta.url));
 const webPidFile = join(folder, 'web.pid');
 
@@ -93,7 +95,7 @@ async function prepare(
 }
 
 const migrate = (env: Record<string, string>): ChildProcess =>
-  spawn(process.execPath, ['--import', 'tsx', cli, 'migrate', '-c', demoPlan], {
+  spawn(process.execPath, ['--import', 'tsx', cli, 'migrate', '-c', planFile], {
     env: { ...process.env, ...env },
     stdio: 'inherit',
   });
@@ -108,7 +110,7 @@ function showAround(webUrl: string | undefined): void {
     '',
     'look around:',
     `  . ${environmentFile}`,
-    `  npm run -s rowfleet -- status -c ${relative('', demoPlan)}`,
+    `  npm run -s rowfleet -- status -c ${planFile}`,
     '  psql "$TARGET_DATABASE_URL" -c "select kind, count(*) from unified_chunks group by kind"',
     ...(webUrl === undefined ? [] : [`  ${webUrl}   the runs, the queues, the metrics`]),
   );
