@@ -1,4 +1,5 @@
 import { openQueueBackend, type QueueBackend } from '../jobs/backend.ts';
+import { closeWithin } from '../jobs/queues.ts';
 import type { ClaimedTask } from '../src/ledger/claim.ts';
 import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
 import { endWorker, insertWorker, renewLeases, type WorkerKind } from '../src/ledger/workers.ts';
@@ -101,8 +102,8 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
         stopHeartbeat();
         await endWorker(ledger.pool, id).catch(() => {});
         await server?.close();
-        await plans.close();
-        await ledger.close();
+        // A session that hangs must not keep the process: whoever comes next ends it.
+        await closeWithin([plans.close(), ledger.close()]);
       },
     };
     const stopHeartbeat = startHeartbeat(member);

@@ -60,6 +60,30 @@ function crashes(begin: () => Promise<Scenario>): void {
     expect(await attemptsOf(ledger, runId)).toMatchObject({ lost: 1, doneTwice: 0 });
   });
 
+  it('a loader that is asked to leave rolls back what it cannot finish, hands it back and goes', async () => {
+    scenario = await begin();
+    const { fleet, ledger } = scenario;
+    const barriers = await createBarriers();
+    barriers.hold('copy.extract');
+    fleet.start('scheduler');
+    fleet.start('validator');
+    const leaver = fleet.start('loader', { barriers });
+    const runId = await scenario.start();
+    await barriers.reached('copy.extract');
+    const application = await scenario.site.target.open();
+    await application.query('begin; lock table public.author, public.book, public.note in share mode');
+    barriers.release('copy.extract');
+    const asked = Date.now();
+    leaver.kill('SIGTERM');
+    expect(await leaver.exited).toBe(0);
+    expect(Date.now() - asked).toBeLessThan(15_000);
+    expect(await attemptsOf(ledger, runId)).toMatchObject({ 'handed back': 1 });
+    await application.query('rollback');
+    fleet.start('loader');
+    await scenario.expectWhole(runId);
+    expect(await attemptsOf(ledger, runId)).toMatchObject({ 'handed back': 1, doneTwice: 0 });
+  });
+
   it('the whole fleet killed in the middle goes on with a new one', async () => {
     scenario = await begin();
     const { fleet, ledger } = scenario;
