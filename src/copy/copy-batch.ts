@@ -1,7 +1,7 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
 import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
-import { type Epoch, readOpenEpoch } from '../ledger/epochs.ts';
+import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
@@ -112,6 +112,8 @@ export async function copyBatch(input: CopyBatchInput): Promise<CopyTally> {
     await lockClaim(target, claim); // the fence: a stale attempt loses here
     const copied = await underSnapshot(input, epoch, () => pipe(input, epoch));
     await barrier('copy.record');
+    if (!(await holdEpoch(target, claim.runId, epoch.epoch)))
+      throw new SnapshotGone('another one was opened');
     const tally = { ...copied, seconds: (performance.now() - started) / 1000, epoch: epoch.epoch };
     await finishTask(target, claim, tally); // where attempt = mine
     await barrier('copy.commit');

@@ -28,6 +28,18 @@ export async function readOpenEpoch(on: Queryable, runId: string): Promise<Epoch
   return rows[0];
 }
 
+/**
+ * Whether an epoch is still open; if so it stays open until this transaction ends. Whoever opens the next one then
+ * sees every batch of this one, or none that commits later.
+ */
+export async function holdEpoch(on: Queryable, runId: string, epoch: number): Promise<boolean> {
+  const { rowCount } = await on.query(
+    'select 1 from rowfleet.epoch where run_id = $1 and epoch = $2 and closed_at is null for share',
+    [runId, epoch],
+  );
+  return rowCount === 1;
+}
+
 /** Every epoch of a run, the first one first. */
 export async function readEpochs(on: Queryable, runId: string): Promise<Epoch[]> {
   const { rows } = await on.query(`select ${columns} from rowfleet.epoch where run_id = $1 order by epoch`, [

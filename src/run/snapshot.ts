@@ -28,12 +28,13 @@ async function startAgain(ctx: RunContext, stale: string[]): Promise<void> {
   }
   const flows = plan.flows.filter((flow) => targets.has(display(flow.target)));
   const relations = plan.targets.filter((target) => targets.has(display(target)));
-  await ctx.ledger.query(`truncate ${relations.map(qualified).join(', ')}`);
+  // Batches first: this waits for attempts under way, whose rows the truncation then takes along.
   await restartFlows(
     ctx.ledger,
     id,
     flows.map((flow) => flow.name),
   );
+  await ctx.ledger.query(`truncate ${relations.map(qualified).join(', ')}`);
   const names = flows.map((flow) => flow.name).join(', ');
   await recordEvent(
     ctx.ledger,

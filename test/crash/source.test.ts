@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createBarriers, type FleetProcess, until } from '../fleet-processes.ts';
-import { createScenario, type Scenario } from './scenario.ts';
+import { attemptsOf, createScenario, type Scenario } from './scenario.ts';
 
 let scenario: Scenario;
 
@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => scenario.close());
 
 /** Starts a fleet and lets its loader stop in the middle of the book table, with some batches done. */
-async function stopInTheMiddle() {
+async function stopInTheMiddle(at = 'copy.extract') {
   const { fleet, ledger } = scenario;
   const barriers = await createBarriers();
   const scheduler = fleet.start('scheduler');
@@ -24,8 +24,8 @@ async function stopInTheMiddle() {
     );
     return rows.length > 0;
   });
-  barriers.hold('copy.extract');
-  await barriers.reached('copy.extract');
+  barriers.hold(at);
+  await barriers.reached(at);
   return { runId, barriers, scheduler, loader };
 }
 
@@ -64,6 +64,20 @@ describe('the source', () => {
     barriers.release('copy.extract');
     await scenario.expectWhole(runId);
     expect(await restarts()).toEqual([]);
+  });
+
+  it('is not mixed: a batch that outlives its snapshot is copied again under the next one', async () => {
+    const { runId, barriers, scheduler } = await stopInTheMiddle('copy.record');
+    await whileNobodyKeeps(scheduler, async () => {});
+    await until('the next snapshot is open', async () => {
+      const { rows } = await scenario.ledger.pool.query(
+        'select 1 from rowfleet.epoch where epoch = 2 and closed_at is null',
+      );
+      return rows.length > 0;
+    });
+    barriers.release('copy.record');
+    await scenario.expectWhole(runId);
+    expect(await attemptsOf(scenario.ledger, runId)).toMatchObject({ 'handed back': 1, doneTwice: 0 });
   });
 
   it('that was rewritten while nobody kept a snapshot is copied again from nothing', async () => {
