@@ -71,14 +71,14 @@ async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): P
   await ctx.ledger.query('select 1');
   const message = safeMessage(error);
   member.log.error({ run: ctx.run.id, phase: ctx.run.phase, error: message }, 'run cannot go on');
-  if (isConnectionLost(error)) {
+  // A cancellation goes on until the target is as it was: there is nothing to go back to.
+  if (isConnectionLost(error) || ctx.run.state === 'cancelling') {
     ctx.waiting = `trying again every second: ${message}`;
     driven.retryAt = Date.now() + retryMs;
-  } else
-    await failRun(
-      driven,
-      error instanceof RowfleetError ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message),
-    );
+    return;
+  }
+  const known = error instanceof RowfleetError;
+  await failRun(driven, known ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message));
 }
 
 /** One look at one run: what is due is done and rung for, and what it waits for is written down. */

@@ -3,17 +3,33 @@ import { readRowsBefore } from '../ledger/flows.ts';
 import { readObjects, setObjectState } from '../ledger/objects.ts';
 import { recordEvent, setRunState, setWaiting } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display, qualified, type RelationName } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
 import type { RunContext } from './context.ts';
 import { closeKeeper } from './snapshot.ts';
+
+/** Empties what was empty before the run. Waits for no lock longer than two seconds: the caller tries again. */
+async function emptyTargets(ctx: RunContext): Promise<void> {
+  const before = await readRowsBefore(ctx.ledger, ctx.run.id);
+  const ours = ctx.run.plan.targets.filter((target) => before[display(target)] === 0);
+  await inTransaction(ctx.ledger, 'read committed', async () => {
+    await ctx.ledger.query(`set local lock_timeout = '2s'`);
+    const filled: RelationName[] = [];
+    for (const target of ours) {
+      const { rowCount } = await ctx.ledger.query(`select 1 from ${qualified(target)} limit 1`);
+      if (rowCount === 1) filled.push(target);
+    }
+    if (filled.length > 0) await ctx.ledger.query(`truncate ${filled.map(qualified).join(', ')}`);
+  });
+}
 
 /**
  * Ends a run that is to be cancelled: waits until no attempt is under way, empties the target tables that
  * were empty before, and brings back everything that was taken down. Does one step a call.
  */
 export async function cancel(ctx: RunContext): Promise<void> {
-  const { id, plan } = ctx.run;
+  const { id } = ctx.run;
   await closeKeeper(ctx);
   await cancelTasks(ctx.ledger, id);
   const live = await countLiveAttempts(ctx.ledger, id);
@@ -22,9 +38,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
     return;
   }
   const objects = (await readObjects(ctx.ledger, id)).filter((o) => o.captured.takeDown.length > 0);
-  const before = await readRowsBefore(ctx.ledger, id);
-  const ours = plan.targets.filter((target) => before[display(target)] === 0);
-  if (ours.length > 0) await ctx.ledger.query(`truncate ${ours.map(qualified).join(', ')}`);
+  await emptyTargets(ctx);
   for (const object of objects) {
     if (object.state === 'captured') await setObjectState(ctx.ledger, object.id, 'back');
     if (object.state !== 'down') continue;
