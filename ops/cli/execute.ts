@@ -52,7 +52,7 @@ async function watchWithFleet(
     const goesOn = exitCodeOf(snapshot.run.state) === undefined;
     const interrupted = interruption.signal.aborted && goesOn;
     if (interrupted && fleet !== undefined && options.json !== true) {
-      say('', 'stopping: batches under way are rolled back and handed back (Ctrl-C again ends at once)');
+      say('', 'stopping: batches under way are rolled back (Ctrl-C again ends at once)');
     }
     // Stopped in the ledger first: loaders that others started for this run leave it too.
     if (fleet !== undefined && goesOn) await stopRun(ledger, runId, actor());
@@ -74,7 +74,8 @@ function interruptedLines(runId: string, file: PlanFile, attached: boolean): str
   }
   return [
     `interrupted: run ${runId} can be resumed, nothing that was copied is lost`,
-    `  rowfleet resume -c ${file.given} ${runId}`,
+    `  rowfleet resume -c ${file.given} ${runId}   goes on with it`,
+    `  rowfleet cancel -c ${file.given} ${runId}   undoes it`,
   ];
 }
 

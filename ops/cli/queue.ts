@@ -6,17 +6,23 @@ const openBackend = async (ledger: Ledger) => {
   return openQueueBackend(process.env.QUEUE_URL, ledger);
 };
 
+/** Rings for the scheduler of a target. */
+export interface Bell {
+  /** A lost ring only costs the second until the scheduler looks by itself. */
+  ring(runId: string): Promise<void>;
+}
+
 /**
- * Opens the queue, which proves that it answers before a fleet is started on it, and rings the scheduler for a run.
- * A lost ring only costs the second until the scheduler looks by itself. Throws QUEUE_UNREACHABLE, QUEUE_URL_INVALID.
+ * Opens the queue, which proves that it answers before a run or a fleet is started on it, and hands `use` its bell.
+ * The ledger must have been migrated. Throws QUEUE_UNREACHABLE, QUEUE_URL_INVALID.
  */
-export async function ringScheduler(ledger: Ledger, runId: string): Promise<void> {
+export async function withBell<T>(ledger: Ledger, use: (bell: Bell) => Promise<T>): Promise<T> {
   const backend = await openBackend(ledger);
   const { openQueues } = await import('../../jobs/queues.ts');
   const { wakeScheduler } = await import('../../jobs/control.ts');
   const queues = openQueues(backend);
   try {
-    await wakeScheduler(queues.control, runId);
+    return await use({ ring: (runId) => wakeScheduler(queues.control, runId) });
   } finally {
     await queues.close();
   }

@@ -37,6 +37,7 @@ export function createApp({ ledger, queues, log, loopback }: DashboardSources): 
     const health = await readHealth(ledger, queues);
     return c.json(health, health.status === 'ok' ? 200 : 503);
   });
+  app.get('/queues/', (c) => c.redirect('/queues'));
   app.route('/queues', createBoard(queues, '/queues', report));
   app.notFound((c) => c.html(messagePage('There is no such page.'), 404));
   app.onError((error, c) => {

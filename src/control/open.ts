@@ -35,3 +35,5 @@ export async function openTarget(endpoint: Endpoint, applicationName: string): P
     throw error;
   }
 }
+
+export { migrateLedger };

@@ -40,6 +40,12 @@ describe('the command line from plan to evidence', { timeout: 180_000 }, () => {
     expect(rows).toEqual([]);
   });
 
+  it('leaves no run behind when the queue does not answer', async () => {
+    const { code, err } = await site.run(['migrate', '-c', site.plan], { QUEUE_URL: 'redis://127.0.0.1:1' });
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('[QUEUE_UNREACHABLE]') });
+    expect((await site.run(['status', '-c', site.plan])).out).toContain('no runs yet');
+  });
+
   it('migrates with a fleet of its own, says verified and ends 0', async () => {
     const { code, out, err } = await site.run(['migrate', '-c', site.plan]);
     expect({ code, out, err }).toMatchObject({ code: 0 });

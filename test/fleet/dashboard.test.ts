@@ -132,6 +132,11 @@ describe('the dashboard', () => {
     await target.exec(`update rowfleet.run set state = 'running' where id = ${run}`);
   });
 
+  test('Bull Board is found with a slash behind its address too', async () => {
+    const { status, headers } = await ask(at('/queues/'));
+    expect({ status, location: headers.location }).toEqual({ status: 302, location: '/queues' });
+  });
+
   test('Bull Board has the four queues and their jobs', async () => {
     const { text } = await ask(
       at('/queues/api/queues?activeQueue=copy&status=waiting&page=1&jobsPerPage=10'),

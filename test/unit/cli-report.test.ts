@@ -6,6 +6,7 @@ import { renderRuns, renderStatus } from '../../ops/cli/render/status.ts';
 import { renderSummary } from '../../ops/cli/render/summary.ts';
 import type { RecordedFinding } from '../../src/ledger/read-findings.ts';
 import type { TaskProgress } from '../../src/ledger/read-tasks.ts';
+import { excerpts } from '../../src/validate/excerpt.ts';
 import { aSnapshot } from './cli-snapshot.ts';
 
 const aTask = (part: Partial<TaskProgress>): TaskProgress => ({
@@ -36,6 +37,12 @@ const finding: RecordedFinding = {
 };
 
 describe('findings', () => {
+  it('show as much of a value as the ledger keeps: the difference may stand at its end', () => {
+    const { expected, found } = excerpts(`${'x'.repeat(198)}1`, `${'x'.repeat(198)}2`);
+    const details = [{ key: { id: '1' }, column: 'c', problem: 'different' as const, expected, found }];
+    expect(renderFindings([{ ...finding, details }], palette(false))[1]).toMatch(/x1', found 'x+2'$/);
+  });
+
   it('name key, column and both values, NULL apart from the empty text', () => {
     expect(renderFindings([finding], palette(false), 2)).toEqual([
       '  ✗ digest  public.t  2 rows differ',
@@ -56,7 +63,7 @@ describe('the summary', () => {
       'finished with findings: run 12 of unified-chunks',
       '  copied   490,000 rows, 50.0 MB in 1:00 · 98,120 rows/s · 9.5 MB/s · 12 batches',
       '  built    1 of 2 indexes and keys',
-      '  checked  3 of 3 checks: digest 1, orphans 2',
+      '  checked  3 of 3: digest 1, orphans 2',
       '  took     1:23 in all',
       '  1 finding:',
       ...renderFindings([finding], palette(false), 5),

@@ -5,7 +5,7 @@ import { cancelRun } from '../../../src/control/stop.ts';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { openPlanFile } from '../plan-file.ts';
-import { ringScheduler } from '../queue.ts';
+import { withBell } from '../queue.ts';
 import { actor, runIdOf } from '../target.ts';
 
 interface CancelOptions extends CommonOptions {
@@ -32,8 +32,10 @@ export function addCancel(program: Command): void {
       const file = openPlanFile(options.config, options);
       return withLedger(file.target, async (ledger) => {
         const run = await chooseRun(ledger, file.plan.name, runId);
-        await cancelRun(ledger, run, actor());
-        await ringScheduler(ledger, run.id);
+        await withBell(ledger, async (bell) => {
+          await cancelRun(ledger, run, actor());
+          await bell.ring(run.id);
+        });
         return followRun(ledger, file, run.id, { ...options, loaders: 0, until: 'cancelled' });
       });
     }),

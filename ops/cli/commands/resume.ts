@@ -4,7 +4,7 @@ import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { openPlanFile } from '../plan-file.ts';
-import { ringScheduler } from '../queue.ts';
+import { withBell } from '../queue.ts';
 import { actor, runIdOf } from '../target.ts';
 
 interface ResumeOptions extends CommonOptions {
@@ -31,8 +31,10 @@ export function addResume(program: Command): void {
       const file = openPlanFile(options.config, options);
       return withLedger(file.target, async (ledger) => {
         const run = await chooseRun(ledger, file.plan.name, runId);
-        await resumeRun(ledger, run, actor());
-        await ringScheduler(ledger, run.id);
+        await withBell(ledger, async (bell) => {
+          await resumeRun(ledger, run, actor());
+          await bell.ring(run.id);
+        });
         return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
       });
     }),

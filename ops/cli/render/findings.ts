@@ -4,7 +4,8 @@ import { plural } from '../../units.ts';
 import type { Palette } from './color.ts';
 import { printable, shorten } from './text.ts';
 
-const longestValue = 120;
+/** More than the ledger keeps of a value, which is cut around the place where two differ: cut again, it could miss it. */
+const longestValue = 240;
 
 /** A value of a row as people see it: null apart from the empty text, nothing that moves the cursor. */
 function value(text: string | null | undefined): string {

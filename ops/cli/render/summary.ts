@@ -40,9 +40,7 @@ function figures(snapshot: ProgressSnapshot): string[] {
   const done = checks.filter((task) => task.state === 'done');
   if (checks.length > 0) {
     const kinds = byKind(done, (task) => task.label.split(' ')[0] ?? '');
-    lines.push(
-      `  checked  ${done.length} of ${plural(checks.length, 'check')}${kinds === '' ? '' : `: ${kinds}`}`,
-    );
+    lines.push(`  checked  ${done.length} of ${checks.length}${kinds === '' ? '' : `: ${kinds}`}`);
   }
   return [...lines, took];
 }
