@@ -62,12 +62,16 @@ async function probeRedis(url: string, label: string): Promise<void> {
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
   });
-  probe.on('error', () => {});
+  // What was wrong is in the event; what connect() throws says only that the connection is closed.
+  let cause: Error | undefined;
+  probe.on('error', (error) => {
+    cause = error;
+  });
   try {
     await probe.connect();
     await probe.ping();
   } catch (error) {
-    throw unreachable(label, error as Error);
+    throw unreachable(label, cause ?? (error as Error));
   } finally {
     probe.disconnect();
   }

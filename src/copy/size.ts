@@ -16,21 +16,33 @@ export interface MeasuredBatch {
 const fastGrowth = 4;
 const slowGrowth = 2;
 
+/** What the size of a flow's next batch follows from. */
+export interface SizeInput {
+  recent: MeasuredBatch[];
+  startBlocks: number;
+  remainingBlocks: number;
+  /** Blocks of the smallest batch that was too much (a timeout, a lock or memory error) and is not copied yet. */
+  tooManyBlocks: number | null;
+  slots: number;
+  aim: SizeAim;
+}
+
 /**
  * Blocks that the next batch of a flow should read, from what recent ones cost.
  *
  * Before any is measured: `startBlocks`. Then blocks/s × the aimed-at seconds, capped in bytes, growing at most
  * fourfold while batches are far from the aim and twofold near it. Never so much that fewer than two batches
  * a slot would be left, unless the batch would then take less than a quarter of the aim: the tail of a table
- * should keep every loader busy.
+ * should keep every loader busy. At once half of what was too much, as long as that is not copied.
  */
-export function nextBatchBlocks(input: {
-  recent: MeasuredBatch[];
-  startBlocks: number;
-  remainingBlocks: number;
-  slots: number;
-  aim: SizeAim;
-}): number {
+export function nextBatchBlocks(input: SizeInput): number {
+  const size = sizeByCost(input);
+  return input.tooManyBlocks === null
+    ? size
+    : Math.max(1, Math.min(size, Math.floor(input.tooManyBlocks / 2)));
+}
+
+function sizeByCost(input: SizeInput): number {
   const measured = input.recent.filter((batch) => batch.blocks !== null && batch.blocks > 0);
   if (measured.length === 0) return Math.max(1, Math.min(input.startBlocks, input.remainingBlocks));
   const total = (pick: (batch: MeasuredBatch) => number) =>

@@ -1,7 +1,7 @@
 import { cutBatch, remainingBlocks } from '../copy/cut.ts';
 import { nextBatchBlocks, sizeAim } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
-import { insertBatch, readOpenTasks, readRecentBatches } from '../ledger/tasks.ts';
+import { insertBatch, readOpenTasks, readRecentBatches, readTooManyBlocks } from '../ledger/tasks.ts';
 import { buildIndexes } from './build.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
@@ -17,6 +17,7 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
     startBlocks: Math.ceil(plan.settings.batchSize / flow.cut.rowsPerBlock),
     remainingBlocks: remainingBlocks(flow.cut),
     slots,
+    tooManyBlocks: await readTooManyBlocks(ctx.ledger, id, flow.name),
     aim: sizeAim(plan.settings.batchTimeoutMs),
   });
   const { spec, cut, done } = cutBatch(flow.cut, blocks);

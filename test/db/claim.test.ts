@@ -13,7 +13,7 @@ import {
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { migrateLedger } from '../../src/ledger/ledger.ts';
 import { setRunState } from '../../src/ledger/runs.ts';
-import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';
+import { insertTask, readOpenTasks, readTooManyBlocks } from '../../src/ledger/tasks.ts';
 import { insertWorker, renewLeases } from '../../src/ledger/workers.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { createLedger, createRun } from '../ledger.ts';
@@ -133,6 +133,23 @@ describe('claim', () => {
     await failTask(ledger.pool, await claim(session), { code: '42P01', message: 'gone' }, null);
     expect(await taskRow()).toMatchObject({ state: 'failed', failures: 2, error: { code: '42P01' } });
     expect(await claimTask(session, 'w', taskId)).toEqual({ kind: 'settled' });
+  });
+
+  it('remembers a batch that was too much until it is copied', async () => {
+    const { rows } = await ledger.pool.query(
+      `insert into rowfleet.task (run_id, kind, flow, relation, spec)
+       values ($1, 'batch', 'f', 'public.t', '{"leaf": 0, "fromBlock": 40, "toBlock": 100}') returning id`,
+      [runId],
+    );
+    taskId = rows[0].id;
+    const session = await db.open();
+    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
+    await failTask(ledger.pool, await claim(session), { code: '22P02', message: 'bad row' }, 0);
+    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
+    await failTask(ledger.pool, await claim(session), { code: 'BATCH_TIMEOUT', message: 'slow' }, 0);
+    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBe(60);
+    await finish(session, await claim(session));
+    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
   });
 
   it('does not count a task that was handed back as failed', async () => {

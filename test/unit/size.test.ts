@@ -3,7 +3,7 @@ import { cutBatch, remainingBlocks } from '../../src/copy/cut.ts';
 import { nextBatchBlocks } from '../../src/copy/size.ts';
 
 const aim = { seconds: 2, bytes: 1_000_000 };
-const base = { recent: [], startBlocks: 10, remainingBlocks: 1_000_000, slots: 2, aim };
+const base = { tooManyBlocks: null, recent: [], startBlocks: 10, remainingBlocks: 1_000_000, slots: 2, aim };
 const batch = (blocks: number, seconds: number, bytes = blocks) => ({ blocks, seconds, bytes });
 
 describe('the size of the next batch', () => {
@@ -20,6 +20,12 @@ describe('the size of the next batch', () => {
   it('settles at the aim and shrinks when batches take longer', () => {
     expect(nextBatchBlocks({ ...base, recent: [batch(100, 2)] })).toBe(100);
     expect(nextBatchBlocks({ ...base, recent: [batch(100, 20)] })).toBe(10);
+  });
+
+  it('halves at once what was too much', () => {
+    expect(nextBatchBlocks({ ...base, recent: [batch(100, 2)], tooManyBlocks: 60 })).toBe(30);
+    expect(nextBatchBlocks({ ...base, recent: [batch(100, 20)], tooManyBlocks: 60 })).toBe(10);
+    expect(nextBatchBlocks({ ...base, tooManyBlocks: 1 })).toBe(1);
   });
 
   it('never carries more bytes than the aim', () => {
