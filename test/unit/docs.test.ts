@@ -47,7 +47,8 @@ describe.each(documents)('%s', (document) => {
   });
 
   test('names error codes that the code has', () => {
-    const codes = [...read(document).matchAll(/"code":"([A-Z_]+)"/g)].map((match) => match[1]!);
+    const shown = /"code":"([A-Z_]+)"|\[([A-Z]+(?:_[A-Z]+)+)\]/g;
+    const codes = [...read(document).matchAll(shown)].map((match) => match[1] ?? match[2]!);
     expect(codes.filter((name) => !code.includes(`'${name}'`))).toEqual([]);
   });
 });
@@ -57,9 +58,23 @@ test('README describes the keys of a plan, all of them and no others', () => {
   const described = tableBehind("The plan's keys").flatMap((cells) => ticked(cells[0]!));
   const migration = Object.keys(properties.migration.properties).map((key) => `migration.${key}`);
   const top = Object.keys(properties).filter((key) => key !== 'migration');
-  for (const key of [...top, ...migration]) expect(described).toContain(key);
-  const flow = described.filter((key) => key.startsWith('flows[].')).length;
-  expect(described).toHaveLength(top.length + migration.length + flow);
+  const flow = Object.keys(properties.flows.items.properties).map((key) => `flows[].${key}`);
+  const settings = Object.keys(properties.source_database.properties);
+  const keys = [...top, ...migration, ...flow];
+  expect(described.toSorted()).toEqual(keys.toSorted());
+  const meaning = tableBehind("The plan's keys").find((cells) =>
+    cells[0]!.includes('`source_database`'),
+  )![1]!;
+  expect(ticked(meaning)).toEqual(settings);
+});
+
+test('README names the environment variables that the code reads by name', () => {
+  const described = tableBehind('Environment').flatMap((cells) => ticked(cells[0]!));
+  const read = new Set([...code.matchAll(/process\.env\.([A-Z_]+)/g)].map((match) => match[1]!));
+  // Crash tests stop a process with the first; terminals set the second.
+  for (const known of ['ROWFLEET_BARRIERS', 'TERM']) read.delete(known);
+  expect(read.size).toBeGreaterThan(3);
+  expect([...read].filter((name) => !described.includes(name))).toEqual([]);
 });
 
 test('README names environment variables that the code reads', () => {

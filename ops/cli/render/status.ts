@@ -48,7 +48,7 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
   const lines = [
     `${paint.strong(`run ${run.id}`)}  ${printable(run.name)}  ${run.kind}  ${run.state}`,
     `  phase    ${run.phase}, ${percent(overall.fraction)} of the whole`,
-    `  took     ${duration(run.elapsedSeconds)}${run.endedAt === null ? ` so far · ETA ${printable(eta)}` : ''}`,
+    `  took     ${duration(run.elapsedSeconds)}${run.state === 'running' ? ` so far · ETA ${printable(eta)}` : ''}`,
     `  rows     ${count(overall.rows)} of about ${count(overall.estimatedRows)}, ${bytes(overall.bytes)} · ` +
       `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
     `  plan     ${printable(run.planFile)}`,
