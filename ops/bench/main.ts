@@ -106,7 +106,7 @@ async function bench(rows: number, runs: number): Promise<void> {
       measured.map((one) => one[key]),
     );
     console.log(`  psql | psql, binary             ${spread(pipe!, 2)} s`);
-    console.log(`  rowfleet, one loader, one batch at a time  ${spread(copy!, 2)} s`);
+    console.log(`  rowfleet, one batch at a time   ${spread(copy!, 2)} s`);
     console.log(`  rowfleet / pipe                 ${spread(ratios(copy!, pipe!), 3)}`);
     console.log(`  standard validation / copying   ${spread(ratios(verify!, copy!), 3)}`);
     console.log(`  loader, peak memory             ${fleet.loaderPeakMegabytes()} MB`);

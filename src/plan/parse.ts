@@ -231,7 +231,7 @@ export function loadPlan(file: string): ParsedPlan {
   } catch (error) {
     const reason = (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : 'cannot be read';
     throw usageError(
-      'plan-file',
+      'PLAN_FILE',
       `the plan ${file} ${reason}`,
       '`rowfleet generate-config > plan.yaml` writes one.',
     );

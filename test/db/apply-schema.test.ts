@@ -87,7 +87,7 @@ describe('errors name file and line', () => {
       () => undefined,
       (error) => error,
     );
-    expect(failure).toMatchObject({ code: 'schema-file', kind: 'usage', hint: expect.any(String) });
+    expect(failure).toMatchObject({ code: 'SCHEMA_FILE', kind: 'usage', hint: expect.any(String) });
     expect(failure.message).toMatch(message);
     expect(failure.message).toContain(`0.sql:${line}: `);
   });

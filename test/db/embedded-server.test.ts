@@ -37,7 +37,7 @@ test('a data directory can be started again, and refuses a second server', async
   const dataDir = join(folder, 'again');
   const first = await startServer({ version: 18, dataDir, settings: { fsync: 'off' } });
   await ask(first.superuserUrl, 'create table kept (id int)');
-  await expect(startServer({ version: 18, dataDir })).rejects.toMatchObject({ code: 'embedded-start' });
+  await expect(startServer({ version: 18, dataDir })).rejects.toMatchObject({ code: 'EMBEDDED_START' });
   expect(await ask(first.superuserUrl, 'select 1')).toBe(1);
   await first.stop();
   expect(runs(first.pid)).toBe(false);
