@@ -34,6 +34,7 @@ function resolvedFlow(flow: HandMadeFlow): ResolvedFlow {
   return {
     name: flow.name ?? flow.to,
     driving: relation,
+    drivingKey: [],
     alias,
     leaves: [{ ...relation, hasCtid: flow.hasCtid ?? true }],
     join: flow.join ?? '',

@@ -141,6 +141,7 @@ export async function resolveFlow(
   const flow: ResolvedFlow = {
     name: spec.name,
     ...frame,
+    drivingKey: [],
     leaves: pieces.leaves,
     target: { schema: target.schema, name: target.name },
     columns: mapped.map(({ column }) => column),

@@ -120,6 +120,7 @@ function resolveTable(ctx: ResolveContext, each: Pair, name: string, only: boole
   const flow = {
     name,
     driving: { schema: table.schema, name: table.name, oid: table.oid },
+    drivingKey: [],
     only,
     alias,
     leaves: pieces.leaves,

@@ -68,6 +68,18 @@ function disjoint(a: Flow, b: Flow): boolean {
   });
 }
 
+/** The driving tables' keys; where leaves inherit rather than partition, the parent's key says nothing of the children. */
+async function withDrivingKeys(ctx: ResolveContext, flows: Flow[]): Promise<Flow[]> {
+  const keys = await readKeys(
+    ctx.source.session,
+    flows.map(({ driving }) => driving.oid),
+  );
+  return flows.map((flow) => {
+    const inherits = flow.leaves.length > 1 && flow.leaves.some(({ oid }) => oid === flow.driving.oid);
+    return { ...flow, drivingKey: inherits ? [] : (keys.get(flow.driving.oid) ?? []) };
+  });
+}
+
 async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promise<ResolvedTarget[]> {
   const targets = new Map(results.map(({ target }) => [target.oid, target]));
   const keys = await readKeys(ctx.target.session, [...targets.keys()]);
@@ -151,7 +163,10 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<Resolved
     source: databaseOf(plan.source, ctx.source),
     target: databaseOf(plan.target, ctx.target),
     settings: plan.settings,
-    flows: results.map(({ flow }) => flow),
+    flows: await withDrivingKeys(
+      ctx,
+      results.map(({ flow }) => flow),
+    ),
     targets,
     allowNonEmpty: plan.allowNonEmpty,
   };

@@ -105,6 +105,11 @@ export interface Leaf extends RelationName {
 export interface ResolvedFlow {
   name: string;
   driving: RelationName & { oid: number };
+  /**
+   * Columns of the driving table that identify a row over all leaves: primary key, else a unique not-null key; empty
+   * for none, and then only leaf and ctid name a row.
+   */
+  drivingKey: string[];
   /** Rows of the driving table's inheritance children do not belong to the flow: they are copied as tables of their own. */
   only: boolean;
   /** Quoted alias of the driving table in expressions. */
