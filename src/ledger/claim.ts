@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Session } from '../pg/session.ts';
 import type { Queryable } from './ledger.ts';
+import type { TaskKind, TaskMode } from './tasks.ts';
 
 /** How long an attempt may go without a sign of life before a successor ends it. Renewed every second. */
 export const leaseMs = 6_000;
@@ -10,7 +11,12 @@ export interface ClaimedTask {
   kind: 'claimed';
   taskId: string;
   runId: string;
+  taskKind: TaskKind;
+  /** How a batch puts its rows in. */
+  mode: TaskMode;
   number: number;
+  /** Earlier attempts that count against max_retries. */
+  failures: number;
   flow: string | null;
   relation: string;
   spec: unknown;
@@ -104,7 +110,10 @@ export async function claimTask(session: Session, worker: string, taskId: string
     kind: 'claimed',
     taskId,
     runId: claimed.run_id,
+    taskKind: claimed.kind,
+    mode: claimed.mode,
     number: claimed.attempt,
+    failures: claimed.failures,
     flow: claimed.flow,
     relation: claimed.relation,
     spec: claimed.spec,
