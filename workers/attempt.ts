@@ -4,16 +4,19 @@ import {
   type Claim,
   type ClaimedTask,
   claimTask,
-  countFailures,
-  failTask,
   handBackTask,
-  type RecordedError,
   StaleAttempt,
+  TaskLocked,
 } from '../src/ledger/claim.ts';
-import { safeMessage, sqlState } from '../src/pg/errors.ts';
+import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../src/ledger/fail-task.ts';
+import { constraintOf, isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
+import { classify, failureCode } from '../src/pg/failure-class.ts';
+import { originOf } from '../src/pg/origin.ts';
 import { type Session, withSession } from '../src/pg/session.ts';
 import { GivenUp, type LiveWork, type Member } from './member.ts';
-import { bound, type LoadedRun, PlanMoved } from './run-plans.ts';
+import { nextStep } from './next-step.ts';
+import { decide } from './retry-policy.ts';
+import { bound, type LoadedRun } from './run-plans.ts';
 
 /** What became of one ring. */
 export type AttemptOutcome =
@@ -22,7 +25,7 @@ export type AttemptOutcome =
   | { kind: 'handed back' }
   /** Another attempt took the task over; nothing of this one was kept. */
   | { kind: 'stale' }
-  | { kind: 'failed'; error: RecordedError; retryMs: number | null };
+  | { kind: 'failed'; error: RecordedFailure; retryMs: number | null };
 
 /** What a kind of work gets: the session that holds the claim, and a signal that ends it. */
 export interface Work {
@@ -41,23 +44,28 @@ export class Leaving extends Error {
   }
 }
 
-const lockNotAvailable = '55P03';
-
-/** Exponential back-off from half a second to half a minute, with up to half of it as jitter. */
-export function retryDelayMs(failures: number): number {
-  const base = Math.min(500 * 2 ** failures, 30_000);
-  return base / 2 + Math.random() * (base / 2);
+/** Where an error came from; undefined where no server was asked. Sessions mark theirs, the ledger's pool does not. */
+function sideOf(member: Member, error: unknown): 'source' | 'target' | undefined {
+  const origin = originOf(error);
+  if (origin !== undefined) return origin === member.ledger.endpoint ? 'target' : 'source';
+  return sqlState(error) !== undefined || isConnectionLost(error) ? 'target' : undefined;
 }
 
-function recorded(error: unknown): RecordedError {
-  if (error instanceof RowfleetError) {
-    return {
-      code: error.code,
-      message: error.message,
-      ...(error.hint === undefined ? {} : { hint: error.hint }),
-    };
-  }
-  return { code: sqlState(error) ?? 'INTERNAL', message: safeMessage(error).replaceAll('\0', '') };
+/** A failure as the ledger keeps it, without what only the policy knows. */
+function describe(member: Member, error: unknown): RecordedFailure {
+  const side = sideOf(member, error);
+  const failure = {
+    class: classify(error, side),
+    code: failureCode(error),
+    ...(side === undefined ? {} : { side }),
+  };
+  const constraint = constraintOf(error);
+  return {
+    ...failure,
+    message: safeMessage(error),
+    hint: (error instanceof RowfleetError ? error.hint : undefined) ?? nextStep(failure),
+    ...(constraint === undefined ? {} : { constraint }),
+  };
 }
 
 async function settleFailure(
@@ -66,21 +74,24 @@ async function settleFailure(
   error: unknown,
   maxRetries: number,
 ): Promise<AttemptOutcome> {
+  const { pool } = member.ledger;
   if (error instanceof StaleAttempt) return { kind: 'stale' };
+  await endBackend(pool, claim);
   if (error instanceof Leaving || error instanceof GivenUp) {
-    await handBackTask(member.ledger.pool, claim);
+    await handBackTask(pool, claim);
     return { kind: 'handed back' };
   }
-  if (error instanceof SnapshotGone || sqlState(error) === lockNotAvailable) {
-    await handBackTask(member.ledger.pool, claim, 500);
+  if (error instanceof SnapshotGone || error instanceof TaskLocked) {
+    await handBackTask(pool, claim, 500);
     return { kind: 'handed back' };
   }
-  const failures = await countFailures(member.ledger.pool, claim);
-  const givesUp = error instanceof PlanMoved || failures >= maxRetries;
-  const retryMs = givesUp ? null : retryDelayMs(failures);
-  const record = recorded(error);
-  await failTask(member.ledger.pool, claim, record, retryMs);
-  return { kind: 'failed', error: record, retryMs };
+  const failure = describe(member, error);
+  const history = await readTaskHistory(pool, claim);
+  const { tooManyBlocks, note, ...next } = decide({ ...failure, claim, history, maxRetries });
+  if (tooManyBlocks !== undefined) failure.tooManyBlocks = tooManyBlocks;
+  if (note !== undefined) failure.message += ` (${note})`;
+  const changed = await failTask(pool, claim, failure, next);
+  return changed ? { kind: 'failed', error: failure, retryMs: next.waitMs } : { kind: 'settled' };
 }
 
 /**

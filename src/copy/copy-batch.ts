@@ -3,6 +3,7 @@ import { RowfleetError } from '../errors.ts';
 import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
 import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
+import { isConnectionLost } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -73,7 +74,8 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
       options,
     );
   } catch (error) {
-    if (!imported && !input.signal.aborted) throw new SnapshotGone((error as Error).message);
+    if (!imported && !input.signal.aborted && !isConnectionLost(error))
+      throw new SnapshotGone((error as Error).message);
     throw error;
   }
 }

@@ -1,4 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { sqlState } from '../pg/errors.ts';
+import type { FailureClass } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import type { Queryable } from './ledger.ts';
 import type { TaskKind, TaskMode } from './tasks.ts';
@@ -129,12 +131,25 @@ export class StaleAttempt extends Error {
   }
 }
 
-/** The fence: locks the task for this transaction; a stale attempt loses here. */
+/** Somebody else has the task's row locked for the moment. */
+export class TaskLocked extends Error {
+  constructor(taskId: string) {
+    super(`task ${taskId} is locked`);
+    this.name = 'TaskLocked';
+  }
+}
+
+const lockNotAvailable = '55P03';
+
+/** The fence: locks the task for this transaction; a stale attempt loses here. Throws StaleAttempt and TaskLocked. */
 export async function lockClaim(session: Session, claim: ClaimedTask): Promise<void> {
-  const { rowCount } = await session.query(
+  const locked = session.query(
     `select 1 from rowfleet.task where id = $1 and attempt = $2 and state = 'running' for update nowait`,
     [claim.taskId, claim.number],
   );
+  const { rowCount } = await locked.catch((error) => {
+    throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
+  });
   if (rowCount !== 1) throw new StaleAttempt(claim.taskId);
 }
 
@@ -178,31 +193,8 @@ export interface RecordedError {
   code: string;
   message: string;
   hint?: string;
-}
-
-/**
- * Records a failed attempt: the task waits `retryMs` for its next one, or is failed for good when `retryMs`
- * is null. A stale attempt changes nothing.
- */
-export async function failTask(
-  on: Queryable,
-  claim: ClaimedTask,
-  error: RecordedError,
-  retryMs: number | null,
-): Promise<void> {
-  await on.query(
-    `with failed as (
-       update rowfleet.task
-          set failures = failures + 1, error = $3,
-              state = case when $4::float8 is null then 'failed' else 'waiting' end,
-              ended_at = case when $4::float8 is null then clock_timestamp() end,
-              not_before = clock_timestamp() + $4::float8 * interval '1 millisecond'
-        where id = $1 and attempt = $2 and state = 'running' returning id
-     )
-     update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'failed', error = $3
-      where task_id = (select id from failed) and number = $2`,
-    [claim.taskId, claim.number, JSON.stringify(error), retryMs],
-  );
+  /** What was made of a failed attempt; unset for what ended a run otherwise. */
+  class?: FailureClass;
 }
 
 /** Gives a task back untried, to be taken again after `waitMs`. */
@@ -216,10 +208,4 @@ export async function handBackTask(on: Queryable, claim: ClaimedTask, waitMs = 0
       where task_id = (select id from handed) and number = $2`,
     [claim.taskId, claim.number, waitMs],
   );
-}
-
-/** How often a task has failed so far; the retry policy asks. */
-export async function countFailures(on: Queryable, claim: ClaimedTask): Promise<number> {
-  const { rows } = await on.query('select failures from rowfleet.task where id = $1', [claim.taskId]);
-  return rows[0]?.failures ?? 0;
 }

@@ -127,17 +127,13 @@ export async function readRecentBatches(
   return rows;
 }
 
-/** A batch's own clock, locks and deadlocks, and what a server says when memory or disk for sorting runs out. */
-const tooMuch = ['BATCH_TIMEOUT', '55P03', '40P01', '53000', '53200', '53400'];
-
-/** Blocks of the smallest batch of a flow that was too much at its last attempt; null where none was. */
+/** Blocks of the smallest batch of a flow that was too much at once and is not copied yet; null where none was. */
 export async function readTooManyBlocks(on: Queryable, runId: string, flow: string): Promise<number | null> {
   const { rows } = await on.query(
-    `select min((spec->>'toBlock')::bigint - (spec->>'fromBlock')::bigint)::float8 as blocks
+    `select min((error ->> 'tooManyBlocks')::float8) as blocks
        from rowfleet.task
-      where run_id = $1 and kind = 'batch' and flow = $2 and state in ('waiting', 'running')
-        and error->>'code' = any($3)`,
-    [runId, flow, tooMuch],
+      where run_id = $1 and kind = 'batch' and flow = $2 and state in ('waiting', 'running')`,
+    [runId, flow],
   );
   return rows[0].blocks;
 }

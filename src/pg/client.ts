@@ -3,6 +3,7 @@ import pg from 'pg';
 import { connectionError } from './connection-error.ts';
 import type { Endpoint } from './endpoint.ts';
 import { sqlState } from './errors.ts';
+import { markOrigin } from './origin.ts';
 
 type Ssl = pg.ClientConfig['ssl'];
 
@@ -75,7 +76,10 @@ export async function settledConfig(endpoint: Endpoint): Promise<pg.PoolConfig> 
   }
 }
 
-/** pg.Client for one endpoint: does its sslmode, and a failed connection is an error that says what to do. */
+/**
+ * pg.Client for one endpoint: does its sslmode, a failed connection is an error that says what to do, and every error
+ * knows the server that it came from (src/pg/origin.ts).
+ */
 export function clientFor(endpoint: Endpoint): typeof pg.Client {
   return class EndpointClient extends pg.Client {
     constructor(config?: string | pg.ClientConfig) {
@@ -108,8 +112,23 @@ export function clientFor(endpoint: Endpoint): typeof pg.Client {
         settled.delete(endpoint);
         // pg leaves the socket open when the failure is the client's own.
         internals.connection.stream.destroy();
-        throw connectionError(error, endpoint.label);
+        throw markOrigin(connectionError(error, endpoint.label), endpoint);
       }
+    }
+
+    // biome-ignore lint/suspicious/noExplicitAny: pg declares ten forms of it, and all of them pass.
+    override query(...args: any[]): any {
+      const [first] = args;
+      if (typeof first?.submit === 'function') {
+        const handle = first.handleError?.bind(first);
+        if (handle !== undefined)
+          first.handleError = (error: unknown, wire: unknown) => handle(markOrigin(error, endpoint), wire);
+      }
+      const answer = super.query(...(args as [string]));
+      if (typeof answer?.then !== 'function') return answer;
+      return answer.catch((error: unknown) => {
+        throw markOrigin(error, endpoint);
+      });
     }
   };
 }

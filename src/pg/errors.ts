@@ -14,7 +14,7 @@ interface ServerError extends Error {
 }
 
 /** An error and its causes, outermost first. */
-function* causes(error: unknown): Generator<Error> {
+export function* causes(error: unknown): Generator<Error> {
   for (let depth = 0; error instanceof Error && depth < 10; depth++, error = error.cause) {
     yield error;
     if (error instanceof AggregateError) yield* error.errors.filter((inner) => inner instanceof Error);
@@ -27,6 +27,21 @@ function serverError(error: unknown): ServerError | undefined {
     if (typeof severity === 'string' && /^[0-9A-Z]{5}$/.test(code ?? '')) return each as ServerError;
   }
   return undefined;
+}
+
+/** Whether a function raised the error: whatever SQLSTATE it chose, its rows are to blame. */
+export function isRaised(error: unknown): boolean {
+  const server = serverError(error);
+  return server !== undefined && raises(server);
+}
+
+// PL/pgSQL's own, those of other languages, and any code at all by RAISE.
+const raises = ({ code, where }: ServerError): boolean =>
+  /^(P0|2F|38|39)/.test(code) || / at RAISE$/m.test(where ?? '');
+
+/** The constraint that the server named; it is a name, never a value. */
+export function constraintOf(error: unknown): string | undefined {
+  return serverError(error)?.constraint;
 }
 
 /** The SQLSTATE that PostgreSQL answered with, also through wrapped errors; undefined when the server said nothing. */
@@ -125,9 +140,8 @@ export function safeMessage(error: unknown): string {
   if (error instanceof RowfleetError) return clean(error.message);
   const server = serverError(error);
   if (server === undefined) return clean(error instanceof Error ? error.message : String(error));
-  const raises = server.code.startsWith('P0') || / at RAISE$/m.test(server.where ?? '');
-  if (raises || /^(22|23|44)/.test(server.code)) {
-    const raised = raises ? 'error raised by a function' : undefined;
+  if (raises(server) || /^(22|23|44)/.test(server.code)) {
+    const raised = raises(server) ? 'error raised by a function' : undefined;
     const condition = conditions[server.code] ?? raised ?? 'row refused';
     return clean(`${condition} (SQLSTATE ${server.code})${place(server)}`);
   }

@@ -3,17 +3,17 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   type ClaimedTask,
   claimTask,
-  failTask,
   finishTask,
   handBackTask,
   leaseMs,
   lockClaim,
   StaleAttempt,
 } from '../../src/ledger/claim.ts';
+import { failTask, type RecordedFailure } from '../../src/ledger/fail-task.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { migrateLedger } from '../../src/ledger/ledger.ts';
 import { setRunState } from '../../src/ledger/runs.ts';
-import { insertTask, readOpenTasks, readTooManyBlocks } from '../../src/ledger/tasks.ts';
+import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';
 import { insertWorker, renewLeases } from '../../src/ledger/workers.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { createLedger, createRun } from '../ledger.ts';
@@ -45,6 +45,8 @@ async function claim(session: pg.Client, worker = 'w'): Promise<ClaimedTask> {
   if (claimed.kind !== 'claimed') throw new Error(`not claimed: ${claimed.kind}`);
   return claimed;
 }
+
+const gone: RecordedFailure = { class: 'give up', code: '42P01', message: 'gone' };
 
 const finish = (session: pg.Client, claimed: ClaimedTask) =>
   inTransaction(session, 'read committed', async () => {
@@ -118,7 +120,7 @@ describe('claim', () => {
     await expect(
       inTransaction(first, 'read committed', () => finishTask(first, stale, { seconds: 1 })),
     ).rejects.toBeInstanceOf(StaleAttempt);
-    await failTask(ledger.pool, stale, { code: 'X', message: 'late' }, null);
+    expect(await failTask(ledger.pool, stale, gone, { waitMs: null, counts: true })).toBe(false);
     await handBackTask(ledger.pool, stale);
     expect(await taskRow()).toMatchObject({ state: 'running', attempt: 2, failures: 0 });
     await finish(second, fresh);
@@ -126,30 +128,13 @@ describe('claim', () => {
 
   it('waits out the back-off, and fails for good when no try is left', async () => {
     const session = await db.open();
-    await failTask(ledger.pool, await claim(session), { code: '42P01', message: 'gone' }, 60_000);
+    await failTask(ledger.pool, await claim(session), gone, { waitMs: 60_000, counts: true });
     expect(await taskRow()).toMatchObject({ state: 'waiting', failures: 1 });
     expect((await claimTask(session, 'w', taskId)).kind).toBe('busy');
     await ledger.pool.query('update rowfleet.task set not_before = null where id = $1', [taskId]);
-    await failTask(ledger.pool, await claim(session), { code: '42P01', message: 'gone' }, null);
+    await failTask(ledger.pool, await claim(session), gone, { waitMs: null, counts: true });
     expect(await taskRow()).toMatchObject({ state: 'failed', failures: 2, error: { code: '42P01' } });
     expect(await claimTask(session, 'w', taskId)).toEqual({ kind: 'settled' });
-  });
-
-  it('remembers a batch that was too much until it is copied', async () => {
-    const { rows } = await ledger.pool.query(
-      `insert into rowfleet.task (run_id, kind, flow, relation, spec)
-       values ($1, 'batch', 'f', 'public.t', '{"leaf": 0, "fromBlock": 40, "toBlock": 100}') returning id`,
-      [runId],
-    );
-    taskId = rows[0].id;
-    const session = await db.open();
-    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
-    await failTask(ledger.pool, await claim(session), { code: '22P02', message: 'bad row' }, 0);
-    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
-    await failTask(ledger.pool, await claim(session), { code: 'BATCH_TIMEOUT', message: 'slow' }, 0);
-    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBe(60);
-    await finish(session, await claim(session));
-    expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
   });
 
   it('does not count a task that was handed back as failed', async () => {
@@ -194,7 +179,10 @@ it('the ledger is created once, by however many come at once', async () => {
   const fresh = await createDatabase(14);
   const others = await Promise.all(Array.from({ length: 4 }, () => createLedger(fresh)));
   await migrateLedger(others[0]!);
-  expect((await fresh.query('select version from rowfleet.migration')).rows).toEqual([{ version: 1 }]);
+  expect((await fresh.query('select version from rowfleet.migration')).rows).toEqual([
+    { version: 1 },
+    { version: 2 },
+  ]);
   await Promise.all(others.map((other) => other.close()));
   await fresh.drop();
 });
