@@ -46,6 +46,7 @@ create table rowfleet.hold (
   cause text not null,                -- pause: who asked; throttle: the measure; breaker: the server, or 'failures'
   reason text not null,               -- in words, with the number behind it
   since timestamptz not null default clock_timestamp(),
+  lets bigint,                        -- a task that may go on all the same: with it a breaker finds out whether it can close
   primary key (run_id, flow, kind, cause)
 );
 
@@ -79,6 +80,9 @@ create table rowfleet.quarantine (
 );
 create index quarantine_run on rowfleet.quarantine (run_id, flow, state);
 create index quarantine_task on rowfleet.quarantine (task_id);
+
+-- What attempts came to lately: breakers look at it again and again.
+create index attempt_ended on rowfleet.attempt (run_id, ended_at) where outcome in ('done', 'failed');
 
 -- How often what went wrong in a run.
 create table rowfleet.error_pattern (
