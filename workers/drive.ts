@@ -38,6 +38,8 @@ async function ringDue(queues: Queues, driven: DrivenRun): Promise<void> {
   const keys = new Set<string>();
   for (const task of open) {
     const key = `${task.id}-${task.attempt}-${task.state}`;
+    // Not kept while it is held: it is rung for at once when the hold is lifted.
+    if (task.held) continue;
     keys.add(key);
     if (task.state === 'running' && !task.lapsed) continue;
     if (task.earlyMs > 0 || now - (driven.rung.get(key) ?? 0) < ringAgainMs) continue;
@@ -123,6 +125,7 @@ async function begin(
     target: member.ledger.pool,
     source,
     keeper: undefined,
+    heldFlows: new Set(),
     signal,
     waiting: null,
     busy: false,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sqlState } from '../pg/errors.ts';
 import type { FailureClass } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
+import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
 import type { TaskKind, TaskMode } from './tasks.ts';
 
@@ -29,7 +30,7 @@ export type Claim =
   | ClaimedTask
   /** Done, failed for good or cancelled: nothing to do. */
   | { kind: 'settled' }
-  /** The run does not want it now (stopped, cancelling, ended). */
+  /** The run does not want it now (stopped, cancelling, ended), or it is held back. */
   | { kind: 'held' }
   /** Someone else is at it, or its back-off has not run out. Try again in `waitMs`. */
   | { kind: 'busy'; waitMs: number };
@@ -40,6 +41,7 @@ interface TaskRow {
   state: string;
   attempt: number;
   run_state: string;
+  held: boolean;
   early_ms: number;
   lease_ms: number | null;
   backend_pid: number | null;
@@ -48,7 +50,7 @@ interface TaskRow {
 
 async function readTask(session: Session, taskId: string): Promise<TaskRow | undefined> {
   const { rows } = await session.query(
-    `select t.id, t.run_id, t.state, t.attempt, r.state as run_state,
+    `select t.id, t.run_id, t.state, t.attempt, r.state as run_state, ${isHeldBack} as held,
             coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0)::float8 as early_ms,
             (extract(epoch from a.lease_until - clock_timestamp()) * 1000)::float8 as lease_ms,
             a.backend_pid, a.backend_start::text
@@ -85,7 +87,7 @@ async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
 export async function claimTask(session: Session, worker: string, taskId: string): Promise<Claim> {
   const task = await readTask(session, taskId);
   if (task === undefined || !['waiting', 'running'].includes(task.state)) return { kind: 'settled' };
-  if (task.run_state !== 'running') return { kind: 'held' };
+  if (task.run_state !== 'running' || task.held) return { kind: 'held' };
   if (task.state === 'waiting' && task.early_ms > 0) return { kind: 'busy', waitMs: task.early_ms };
   if (task.lease_ms !== null) {
     if (task.lease_ms > 0) return { kind: 'busy', waitMs: task.lease_ms };
@@ -94,7 +96,7 @@ export async function claimTask(session: Session, worker: string, taskId: string
   const { rows } = await session.query(
     `with claimed as (
        update rowfleet.task t set state = 'running', attempt = attempt + 1
-        where id = $1 and attempt = $2 and state in ('waiting', 'running')
+        where id = $1 and attempt = $2 and state in ('waiting', 'running') and not ${isHeldBack}
        returning t.*
      ), tried as (
        insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until)

@@ -1,5 +1,6 @@
 import type { RecordedError } from './claim.ts';
 import type { CutState } from './flows.ts';
+import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
 
 export type TaskKind = 'batch' | 'build' | 'check';
@@ -55,6 +56,8 @@ export interface OpenTask {
   /** The attempt's lease has run out. */
   lapsed: boolean;
   state: 'waiting' | 'running';
+  /** By a hold of the run or of its flow. */
+  held: boolean;
   /** Milliseconds until it may be tried; 0 for now. */
   earlyMs: number;
 }
@@ -62,7 +65,7 @@ export interface OpenTask {
 /** The tasks of a run that wait or run. */
 export async function readOpenTasks(on: Queryable, runId: string): Promise<OpenTask[]> {
   const { rows } = await on.query(
-    `select t.id, t.kind, t.flow, t.attempt, t.state,
+    `select t.id, t.kind, t.flow, t.attempt, t.state, ${isHeldBack} as held,
             coalesce(a.lease_until < clock_timestamp(), false) as lapsed,
             greatest(0, coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0))::float8 as "earlyMs"
        from rowfleet.task t

@@ -1,5 +1,6 @@
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
+import { readHolds } from '../ledger/holds.ts';
 import { type Phase, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
@@ -77,10 +78,20 @@ async function isStoppedByFindings(ctx: RunContext, phase: Phase): Promise<boole
   return ['verify', 'constrain', 'finish'].includes(phase) && !(await passesGate(ctx));
 }
 
+/** Whether the whole run is held back; notes what is, and why. */
+async function isHeld(ctx: RunContext): Promise<boolean> {
+  const holds = await readHolds(ctx.ledger, ctx.run.id);
+  ctx.heldFlows = new Set(holds.flatMap(({ flow }) => flow ?? []));
+  const whole = holds.find(({ flow }) => flow === null);
+  if (whole !== undefined) ctx.waiting = whole.reason;
+  return whole !== undefined;
+}
+
 /** Looks once at a run and does what is due. Call it again and again: all it knows is in the ledger. */
 export async function advance(ctx: RunContext): Promise<void> {
   if (ctx.run.state === 'cancelling') return cancel(ctx);
   if (await endWithFailure(ctx)) return;
+  if (await isHeld(ctx)) return;
   const at = phases.findIndex(({ phase }) => phase === ctx.run.phase);
   const step = phases[at]!;
   if ((await step.look(ctx)) === 'stay') return;

@@ -25,6 +25,8 @@ export interface RunContext {
   signal: AbortSignal;
   /** This look found something to do: the next one should come soon. */
   busy: boolean;
+  /** Flows that are held back at this look. */
+  heldFlows: ReadonlySet<string>;
   /** What this look found the run to wait for, with the number behind it; the driver writes it down. */
   waiting: string | null;
   log(message: string, fields?: Record<string, unknown>): void;

@@ -30,7 +30,7 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
   const slots = Math.max(1, await waitForWorkers(ctx, 'loader'));
   let missing = slots * batchesPerSlot - open;
-  for (let flow of flows) {
+  for (let flow of flows.filter(({ name }) => !ctx.heldFlows.has(name))) {
     while (!flow.cutDone && missing > 0) {
       flow = await cutNext(ctx, flow, slots);
       missing -= 1;
