@@ -60,11 +60,13 @@ function describe(member: Member, error: unknown): RecordedFailure {
     ...(side === undefined ? {} : { side }),
   };
   const constraint = constraintOf(error);
+  const state = sqlState(error);
   return {
     ...failure,
     message: safeMessage(error),
     hint: (error instanceof RowfleetError ? error.hint : undefined) ?? nextStep(failure),
     ...(constraint === undefined ? {} : { constraint }),
+    ...(state === undefined || state === failure.code ? {} : { sqlState: state }),
   };
 }
 

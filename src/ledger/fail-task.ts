@@ -8,6 +8,8 @@ export interface RecordedFailure extends RecordedError {
   class: FailureClass;
   side?: 'source' | 'target';
   constraint?: string;
+  /** What the server said, where `code` is rowfleet's own. */
+  sqlState?: string;
   /** Blocks of a batch that was too much for one transaction: the next ones are cut smaller. */
   tooManyBlocks?: number;
 }
@@ -66,7 +68,7 @@ export async function failTask(
       next.halves === undefined ? null : JSON.stringify(next.halves[0]),
       next.halves === undefined ? null : JSON.stringify(next.halves[1]),
       failure.class,
-      failure.code,
+      failure.sqlState ?? failure.code,
       failure.constraint ?? '',
       failure.side ?? '',
       failure.message,

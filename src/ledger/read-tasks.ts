@@ -11,7 +11,7 @@ export interface TaskProgress {
   kind: TaskKind;
   /** Display name of the table it is about. */
   relation: string;
-  /** People's name of it: `index chunks_kind_idx`, `digest`, `orphans of chunks_parent_fkey`, `batch of chunks`. */
+  /** People's name of it: `index chunks_kind_idx`, `digest`, `orphans of chunks_parent_fkey`, `batch 12 of chunks, blocks 40 to 80`. */
   label: string;
   state: TaskState;
   attempt: number;
@@ -76,29 +76,36 @@ const toTask = (row: any): TaskProgress => ({
   error: row.error,
 });
 
-const taskColumns = `t.id, t.kind, t.relation, ${label} as label, t.state, t.attempt, t.failures,
+const taskColumns = (
+  label: string,
+) => `t.id, t.kind, t.relation, ${label} as label, t.state, t.attempt, t.failures,
   case when t.state = 'waiting' and t.not_before > statement_timestamp() then t.not_before end as not_before,
   t.seconds, t.evidence, t.error`;
 
 /** The builds and checks of a run, in the order in which they were made. */
 export async function readBuildsAndChecks(session: Session, runId: string): Promise<TaskProgress[]> {
   const { rows } = await session.query(
-    `select ${taskColumns} from rowfleet.task t
+    `select ${taskColumns(label)} from rowfleet.task t
      where t.run_id = $1 and t.kind in ('build', 'check') and t.state <> 'cancelled' order by t.id`,
     [runId],
   );
   return rows.map(toTask);
 }
 
-/** Batches that failed at least once and are not done, worst first; at most `limit` (defaults to 20). */
+/** Which batch it is, and what it reads: `batch 12 of book, blocks 40 to 80`. */
+const batchLabel = `
+  'batch ' || t.id || ' of ' || t.flow || coalesce(
+    ', blocks ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'), '')`;
+
+/** Batches whose last attempts failed and that are not done, worst first; at most `limit` (defaults to 20). */
 export async function readTroubledBatches(
   session: Session,
   runId: string,
   limit = 20,
 ): Promise<TaskProgress[]> {
   const { rows } = await session.query(
-    `select ${taskColumns} from rowfleet.task t
-     where t.run_id = $1 and t.kind = 'batch' and t.state in ('waiting', 'running', 'failed') and t.failures > 0
+    `select ${taskColumns(batchLabel)} from rowfleet.task t
+     where t.run_id = $1 and t.kind = 'batch' and t.state in ('waiting', 'running', 'failed') and t.error is not null
      order by t.state = 'failed' desc, t.failures desc, t.id limit $2`,
     [runId, limit],
   );

@@ -1,3 +1,4 @@
+import { type ErrorPattern, readErrorPatterns } from '../ledger/error-patterns.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { type RecordedFinding, readFindings } from '../ledger/read-findings.ts';
 import { listRuns, type RunSummary } from '../ledger/read-run.ts';
@@ -11,4 +12,9 @@ export async function readRuns(ledger: Ledger, limit?: number): Promise<RunSumma
 /** The findings of a run, in the order found, with row values: for the operator's terminal, never for a log. */
 export async function readRunFindings(ledger: Ledger, runId: string): Promise<RecordedFinding[]> {
   return withSession(ledger.pool, (session) => readFindings(session, runId));
+}
+
+/** What went wrong in a run and how often, most frequent first; no row values. */
+export async function readRunErrors(ledger: Ledger, runId: string): Promise<ErrorPattern[]> {
+  return withSession(ledger.pool, (session) => readErrorPatterns(session, runId));
 }

@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { palette } from '../../ops/cli/render/color.ts';
+import { renderErrors } from '../../ops/cli/render/errors.ts';
 import { renderFindings } from '../../ops/cli/render/findings.ts';
 import { renderLine } from '../../ops/cli/render/plain.ts';
 import { renderRuns, renderStatus } from '../../ops/cli/render/status.ts';
 import { renderSummary } from '../../ops/cli/render/summary.ts';
+import type { ErrorPattern } from '../../src/ledger/error-patterns.ts';
 import type { RecordedFinding } from '../../src/ledger/read-findings.ts';
 import type { TaskProgress } from '../../src/ledger/read-tasks.ts';
 import { excerpts } from '../../src/validate/excerpt.ts';
@@ -74,13 +76,14 @@ describe('the summary', () => {
     const snapshot = aSnapshot();
     const error = {
       code: 'BATCH_TIMEOUT',
+      class: 'shrink' as const,
       message: 'batch 3 took too long',
       hint: 'raise timeout_per_batch',
     };
     snapshot.run = { ...snapshot.run, state: 'failed', error };
     const text = renderSummary(snapshot, [], false).join('\n');
     expect(text).toContain(
-      '  cause    batch 3 took too long [BATCH_TIMEOUT]\n           → raise timeout_per_batch',
+      '  cause    batch 3 took too long [BATCH_TIMEOUT, shrink]\n           → raise timeout_per_batch',
     );
   });
 });
@@ -94,7 +97,10 @@ describe('the status', () => {
     };
     const trouble = aTask({
       ...{ kind: 'batch', label: 'batch of chunks', state: 'waiting', seconds: null, evidence: null },
-      ...{ notBefore: new Date('2026-03-01T12:04:31'), error: { code: 'X', message: 'lock timeout' } },
+      ...{
+        notBefore: new Date('2026-03-01T12:04:31'),
+        error: { code: '57P01', class: 'wait', message: 'gone' },
+      },
     });
     const text = renderStatus(
       aSnapshot({
@@ -108,7 +114,9 @@ describe('the status', () => {
     expect(text).toContain(
       '  batch of chunks  public.t  for 0:12, 2.5 MB, attempt 2, lease run out  on node7 pid 4711 (loader-1)',
     );
-    expect(text).toContain('  · batch of chunks  public.t  waiting, retrying at 12:04:31: lock timeout');
+    expect(text).toContain(
+      '  · batch of chunks  public.t  waiting, retrying at 12:04:31: gone [57P01, wait]',
+    );
     expect(text).toContain('  waiting  for a loader to join: none is running');
     expect(text).not.toContain('finding');
   });
@@ -121,6 +129,28 @@ describe('the status', () => {
       /^ 12 {2}unified-chunks {2}migrate {2}running {2}copy {10}0 {2}2026-03-01 12:03:08 {2}1:23$/,
     );
     expect(renderRuns([], false)).toEqual(['no runs yet: rowfleet migrate -c plan.yaml starts one']);
+  });
+});
+
+describe('the errors of a run', () => {
+  const at = new Date('2026-03-01T12:04:31');
+  const pattern: ErrorPattern = {
+    ...{ class: 'give up', code: '42501', constraint: null, relation: 'public.book', side: 'target' },
+    ...{ count: 1, firstAt: at, lastAt: at, message: 'permission denied for table book (SQLSTATE 42501)' },
+  };
+
+  it('fit into 80 columns, whatever their names', () => {
+    const long = { ...pattern, code: 'CONNECTION_TERMINATED', relation: `public.${'x'.repeat(63)}` };
+    const text = renderErrors([pattern, { ...long, constraint: 'y'.repeat(63), count: 123_456 }], 80, false);
+    expect(Math.max(...text.map((line) => line.length))).toBeLessThanOrEqual(80);
+    expect(text.slice(0, 2)).toEqual([
+      'class    code                   table                  server    times      last',
+      'give up  42501                  public.book            target        1  12:04:31',
+    ]);
+    expect(text[2]).toBe('  permission denied for table book (SQLSTATE 42501)');
+    expect(text[3]).toMatch(/123,456 {2}12:04:31$/);
+    expect(text[4]).toMatch(/^ {2}y{63}: perm.*…$/);
+    expect(renderErrors([], 80, false)).toEqual(['no attempt of this run failed']);
   });
 });
 

@@ -83,9 +83,8 @@ function waitingLine(snapshot: ProgressSnapshot): string | undefined {
   const trouble = snapshot.troubled[0];
   if (trouble === undefined) return undefined;
   const again = trouble.notBefore === null ? trouble.state : `next try ${timeOfDay(trouble.notBefore)}`;
-  return printable(
-    `${trouble.label} failed ${plural(trouble.failures, 'time')} (${again}): ${trouble.error?.message ?? 'no reason recorded'}`,
-  );
+  const tries = trouble.failures === 0 ? 'is tried again' : `failed ${plural(trouble.failures, 'time')}`;
+  return printable(`${trouble.label} ${tries} (${again}): ${trouble.error?.message ?? 'no reason recorded'}`);
 }
 
 /** The flows to show where not all fit: what runs or failed first, then what waits, done ones last. */

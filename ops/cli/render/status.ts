@@ -5,7 +5,7 @@ import type { ProgressSnapshot } from '../../../src/progress/types.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
-import { left, printable, right, widthOf } from './text.ts';
+import { codeOf, left, printable, right, widthOf } from './text.ts';
 
 /** Cells as lines with aligned columns; the columns in `numeric` stand on the right. */
 function table(rows: string[][], numeric: number[]): string[] {
@@ -55,7 +55,7 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
   ];
   if (waiting !== null) lines.push(paint.warn(`  waiting  ${printable(waiting)}`));
   if (run.error !== null) {
-    lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} [${run.error.code}]`);
+    lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} ${codeOf(run.error)}`);
     if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);
   }
   return lines;
@@ -86,7 +86,10 @@ function taskLine(task: TaskProgress, paint: Palette): string {
   const mark = task.state === 'done' ? paint.good('✓') : task.state === 'failed' ? paint.bad('✗') : '·';
   const took = task.seconds === null ? '' : ` in ${task.seconds.toFixed(1)} s`;
   const again = task.notBefore === null ? '' : `, retrying at ${timeOfDay(task.notBefore)}`;
-  const reason = task.error === null || task.state === 'done' ? '' : `: ${printable(task.error.message)}`;
+  const reason =
+    task.error === null || task.state === 'done'
+      ? ''
+      : `: ${printable(task.error.message)} ${codeOf(task.error)}`;
   const numbers = Object.entries(task.evidence ?? {}).map(([name, n]) => `${name} ${count(n)}`);
   const evidence = numbers.length === 0 ? '' : paint.dim(`  ${numbers.join(', ')}`);
   return `  ${mark} ${printable(task.label)}  ${printable(task.relation)}  ${task.state}${took}${again}${reason}${evidence}`;

@@ -4,7 +4,7 @@ import type { ProgressSnapshot } from '../../../src/progress/types.ts';
 import { bytes, count, duration, plural } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
-import { printable } from './text.ts';
+import { codeOf, printable } from './text.ts';
 
 /** `accounting 5, count 4, digest 4`: how many of each kind. */
 function byKind(tasks: TaskProgress[], kindOf: (task: TaskProgress) => string): string {
@@ -56,9 +56,7 @@ export function renderSummary(
   const headline = headlines[run.state]?.(paint) ?? run.state;
   const lines = [`${headline}: run ${run.id} of ${printable(run.name)}`, ...figures(snapshot)];
   if (run.error !== null) {
-    lines.push(
-      `  ${paint.bad('cause')}    ${printable(run.error.message)} ${paint.dim(`[${run.error.code}]`)}`,
-    );
+    lines.push(`  ${paint.bad('cause')}    ${printable(run.error.message)} ${paint.dim(codeOf(run.error))}`);
     if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);
   }
   if (findings.length > 0)

@@ -44,3 +44,7 @@ export function right(text: string, columns: number): string {
   const fitted = shorten(text, columns);
   return ' '.repeat(Math.max(0, columns - widthOf(fitted))) + fitted;
 }
+
+/** What to look an error up by: `[42501, give up]`, its code and what was made of it. */
+export const codeOf = (error: { code: string; class?: string }): string =>
+  error.class === undefined ? `[${error.code}]` : `[${error.code}, ${error.class}]`;
