@@ -7,13 +7,16 @@ import { RowfleetError } from '../src/errors.ts';
 import { type Run, readActiveRuns, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
 import { type OpenTask, readOpenTasks } from '../src/ledger/tasks.ts';
 import type { Endpoint } from '../src/pg/endpoint.ts';
-import { isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
+import { safeMessage, sqlState } from '../src/pg/errors.ts';
+import { classify } from '../src/pg/failure-class.ts';
 import type { Session } from '../src/pg/session.ts';
+import { inTransaction } from '../src/pg/transaction.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { advance } from '../src/run/advance.ts';
 import type { RunContext } from '../src/run/context.ts';
 import { closeKeeper } from '../src/run/snapshot.ts';
 import type { Member } from './member.ts';
+import { RunBreakers } from './run-breakers.ts';
 
 /** After this long a ring that led to nothing is held against the queue: it may have been emptied. */
 const ringAgainMs = 3_000;
@@ -27,6 +30,7 @@ const queueOf = (queues: Queues, kind: OpenTask['kind']) => queues[jobs[kind].qu
 interface DrivenRun {
   ctx: RunContext;
   rung: Map<string, number>;
+  breakers: RunBreakers;
   /** Not to be looked at before: a server that was gone gets a second. */
   retryAt: number;
 }
@@ -66,6 +70,10 @@ async function failRun(driven: DrivenRun, error: RowfleetError): Promise<void> {
   await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `failed: ${error.message}`);
 }
 
+/** A server that is away, a lock, memory that runs short; but not a fault of the server's own, which would come again for ever. */
+const passesByItself = (error: unknown): boolean =>
+  ['wait', 'shrink'].includes(classify(error)) && sqlState(error) !== 'XX000';
+
 /** What can pass by itself is waited for; the rest ends the run. */
 async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): Promise<void> {
   const { ctx } = driven;
@@ -74,7 +82,8 @@ async function takeTrouble(member: Member, driven: DrivenRun, error: unknown): P
   const message = safeMessage(error);
   member.log.error({ run: ctx.run.id, phase: ctx.run.phase, error: message }, 'run cannot go on');
   // A cancellation goes on until the target is as it was: there is nothing to go back to.
-  if (isConnectionLost(error) || ctx.run.state === 'cancelling') {
+  if (passesByItself(error) || ctx.run.state === 'cancelling') {
+    await driven.breakers.trouble(error);
     ctx.waiting = `trying again every second: ${message}`;
     driven.retryAt = Date.now() + retryMs;
     return;
@@ -89,6 +98,7 @@ async function look(member: Member, queues: Queues, driven: DrivenRun): Promise<
   if (Date.now() < driven.retryAt) return;
   ctx.waiting = null;
   ctx.busy = false;
+  if (ctx.run.state === 'running') await driven.breakers.look();
   try {
     await advance(ctx);
   } catch (error) {
@@ -131,7 +141,11 @@ async function begin(
     busy: false,
     log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
   };
-  return { ctx, rung: new Map(), retryAt: 0 };
+  const breakers = new RunBreakers({
+    ...{ runId: run.id, ledger, source, target: member.ledger.endpoint },
+    write: (fn) => inTransaction(ledger, 'read committed', () => fn(ledger)),
+  });
+  return { ctx, breakers, rung: new Map(), retryAt: 0 };
 }
 
 /** How soon the ledger should be looked at again: something was just done, runs are under way, or none is. */

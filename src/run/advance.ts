@@ -82,9 +82,13 @@ async function isStoppedByFindings(ctx: RunContext, phase: Phase): Promise<boole
 async function isHeld(ctx: RunContext): Promise<boolean> {
   const holds = await readHolds(ctx.ledger, ctx.run.id);
   ctx.heldFlows = new Set(holds.flatMap(({ flow }) => flow ?? []));
-  const whole = holds.find(({ flow }) => flow === null);
-  if (whole !== undefined) ctx.waiting = whole.reason;
-  return whole !== undefined;
+  const whole = holds.filter(({ flow }) => flow === null);
+  if (whole[0] === undefined) return false;
+  ctx.waiting = whole[0].reason;
+  if (whole.some(({ kind, cause }) => kind !== 'breaker' || cause !== 'failures')) return true;
+  // One batch is tried, and needs the snapshot; nothing else is begun.
+  ctx.heldFlows = new Set(ctx.run.plan.flows.map(({ name }) => name));
+  return false;
 }
 
 /** Looks once at a run and does what is due. Call it again and again: all it knows is in the ledger. */
