@@ -70,13 +70,16 @@ function describe(member: Member, error: unknown): RecordedFailure {
   };
 }
 
+/** Enough to end a predecessor; without an answer by then the way to the target is gone. */
+const claimWithinMs = 15_000;
+
 async function settleFailure(
   member: Member,
   claim: ClaimedTask,
   error: unknown,
   maxRetries: number,
 ): Promise<AttemptOutcome> {
-  const { pool } = member.ledger;
+  const pool = member.control;
   if (error instanceof StaleAttempt) return { kind: 'stale' };
   await endBackend(pool, claim);
   if (error instanceof Leaving || error instanceof GivenUp) {
@@ -110,7 +113,9 @@ export async function attemptTask(
   let maxRetries = 0;
   try {
     return await withSession(member.ledger.pool, async (session) => {
-      const claim = await claimTask(session, member.id, taskId);
+      const claim = await bound(session, AbortSignal.timeout(claimWithinMs), () =>
+        claimTask(session, member.id, taskId),
+      );
       if (claim.kind !== 'claimed') return claim;
       const current: LiveWork = { claim, bytes: 0, abort: new AbortController() };
       live = current;

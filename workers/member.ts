@@ -1,12 +1,14 @@
+import type pg from 'pg';
 import { openQueueBackend, type QueueBackend } from '../jobs/backend.ts';
 import { closeWithin } from '../jobs/queues.ts';
-import type { ClaimedTask } from '../src/ledger/claim.ts';
+import { type ClaimedTask, leaseMs } from '../src/ledger/claim.ts';
 import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
 import { endWorker, insertWorker, renewLeases, type WorkerKind } from '../src/ledger/workers.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { createMetrics, type Metrics, serveMetrics } from '../src/metrics.ts';
 import { endpointFromUrl } from '../src/pg/endpoint.ts';
 import { safeMessage } from '../src/pg/errors.ts';
+import { openPool } from '../src/pg/session.ts';
 import { RunPlans } from './run-plans.ts';
 
 /** What every process of the fleet is told. */
@@ -33,6 +35,8 @@ export interface LiveWork {
 export interface Member {
   id: string;
   ledger: Ledger;
+  /** Sessions for what must be answered within seconds: signs of life, the lead, how attempts ended. */
+  control: pg.Pool;
   backend: QueueBackend;
   log: Logger;
   metrics: Metrics;
@@ -43,6 +47,9 @@ export interface Member {
 }
 
 const heartbeatMs = 1_000;
+
+/** A statement of the ledger's own takes milliseconds; after this long the server, or the way to it, is gone. */
+const controlTimeoutMs = 5_000;
 
 /** Another attempt took over, or the run does not want this one any more. */
 export class GivenUp extends Error {
@@ -55,34 +62,50 @@ export class GivenUp extends Error {
 async function beat(member: Member): Promise<void> {
   const mine = [...member.attempts];
   const lost = await renewLeases(
-    member.ledger.pool,
+    member.control,
     member.id,
     mine.map(({ claim, bytes }) => ({ taskId: claim.taskId, number: claim.number, bytes })),
   );
   for (const work of mine) if (lost.includes(work.claim.taskId)) work.abort.abort(new GivenUp());
 }
 
+/** Renews the leases every second. Where that fails for longer than a lease lasts, others may be at the work: it ends. */
 function startHeartbeat(member: Member): () => void {
-  let running = false;
-  const timer = setInterval(() => {
-    if (running) return;
-    running = true;
-    beat(member)
-      .catch((error) => member.log.warn({ error: safeMessage(error) }, 'heartbeat failed'))
-      .finally(() => {
-        running = false;
-      });
+  let beating = false;
+  let renewedAt = Date.now();
+  const timer = setInterval(async () => {
+    if (beating) return;
+    beating = true;
+    const askedAt = Date.now();
+    try {
+      await beat(member);
+      renewedAt = askedAt;
+    } catch (error) {
+      member.log.warn({ error: safeMessage(error) }, 'heartbeat failed');
+      if (Date.now() - renewedAt > leaseMs)
+        for (const work of member.attempts) work.abort.abort(new GivenUp());
+    } finally {
+      beating = false;
+    }
   }, heartbeatMs);
   return () => clearInterval(timer);
 }
+
+/** At most; each run that stands in a lock queue has one in hand. */
+const schedulerSessions = 20;
 
 /** Joins the fleet. Throws when target or queue cannot be reached. */
 export async function join(kind: WorkerKind, options: MemberOptions): Promise<Member> {
   const concurrency = options.concurrency ?? 2;
   // Copies and builds each take a session, beside the heartbeat and what the ledger asks.
   const ledger = openLedger(endpointFromUrl(options.targetUrl), {
-    max: 2 * concurrency + 4,
+    max: kind === 'scheduler' ? schedulerSessions : 2 * concurrency + 4,
     applicationName: `rowfleet ${kind}`,
+  });
+  const control = openPool(ledger.endpoint, {
+    max: 3,
+    applicationName: `rowfleet ${kind} control`,
+    queryTimeoutMs: controlTimeoutMs,
   });
   try {
     await migrateLedger(ledger);
@@ -94,23 +117,23 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
         ? undefined
         : await serveMetrics(metrics.registry, options.metricsPort);
     const id = await insertWorker(ledger.pool, kind, concurrency);
-    const plans = new RunPlans(ledger, concurrency);
+    const plans = new RunPlans(control, concurrency);
     const member: Member = {
-      ...{ id, ledger, backend, log, metrics, plans, concurrency },
+      ...{ id, ledger, control, backend, log, metrics, plans, concurrency },
       attempts: new Set(),
       async close() {
         stopHeartbeat();
-        await endWorker(ledger.pool, id).catch(() => {});
+        await endWorker(control, id).catch(() => {});
         await server?.close();
         // A session that hangs must not keep the process: whoever comes next ends it.
-        await closeWithin([plans.close(), ledger.close()]);
+        await closeWithin([plans.close(), control.end(), ledger.close()]);
       },
     };
     const stopHeartbeat = startHeartbeat(member);
     log.info({ worker: id, queue: backend.label, concurrency }, `${kind} joined`);
     return member;
   } catch (error) {
-    await ledger.close().catch(() => {});
+    await Promise.allSettled([control.end(), ledger.close()]);
     throw error;
   }
 }

@@ -3,7 +3,7 @@ import type pg from 'pg';
 import { requireDatabase } from '../src/catalog/server.ts';
 import { RowfleetError } from '../src/errors.ts';
 import type { ClaimedTask } from '../src/ledger/claim.ts';
-import type { Ledger } from '../src/ledger/ledger.ts';
+import type { Queryable } from '../src/ledger/ledger.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { destroySession, openPool, type Session, withSession } from '../src/pg/session.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
@@ -47,13 +47,13 @@ export async function bound<T>(session: Session, signal: AbortSignal, fn: () => 
  * together at most `maxSources` source sessions are in use.
  */
 export class RunPlans {
-  readonly #ledger: Ledger;
+  readonly #ledger: Queryable;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #maxSources: number;
   readonly #runs = new Map<string, LoadedRun>();
   readonly #pools: pg.Pool[] = [];
 
-  constructor(ledger: Ledger, maxSources: number) {
+  constructor(ledger: Queryable, maxSources: number) {
     this.#ledger = ledger;
     this.#maxSources = maxSources;
     this.#limit = pLimit(maxSources);
@@ -63,7 +63,7 @@ export class RunPlans {
   async load(claim: ClaimedTask): Promise<LoadedRun> {
     const known = this.#runs.get(claim.runId);
     if (known?.planHash === claim.planHash) return known;
-    const run = await readRun(this.#ledger.pool, claim.runId);
+    const run = await readRun(this.#ledger, claim.runId);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
     const endpoint = resolveEndpoint(run.plan.source.endpoint, process.env);
     const pool = openPool(endpoint, {

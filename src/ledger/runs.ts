@@ -47,11 +47,11 @@ export async function readRun(on: Queryable, id: string): Promise<Run> {
 }
 
 /** The runs that a scheduler has to drive. */
-export async function readActiveRuns(on: Queryable): Promise<Run[]> {
+export async function readActiveRunIds(on: Queryable): Promise<string[]> {
   const { rows } = await on.query(
-    `select ${columns} from rowfleet.run where state in ('running', 'cancelling') order by id`,
+    `select id from rowfleet.run where state in ('running', 'cancelling') order by id`,
   );
-  return rows;
+  return rows.map(({ id }: { id: string }) => id);
 }
 
 /** The migrations that can go on, the latest first. */

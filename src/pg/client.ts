@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import pg from 'pg';
+import { RowfleetError } from '../errors.ts';
 import { connectionError } from './connection-error.ts';
 import type { Endpoint } from './endpoint.ts';
 import { sqlState } from './errors.ts';
@@ -122,7 +123,10 @@ export function clientFor(endpoint: Endpoint): typeof pg.Client {
       if (typeof first?.submit === 'function') {
         const handle = first.handleError?.bind(first);
         if (handle !== undefined)
-          first.handleError = (error: unknown, wire: unknown) => handle(markOrigin(error, endpoint), wire);
+          first.handleError = (error: unknown, wire: unknown) => {
+            // What destroyed the session comes back by it: an error of ours is not the server's.
+            handle(error instanceof RowfleetError ? error : markOrigin(error, endpoint), wire);
+          };
       }
       const answer = super.query(...(args as [string]));
       if (typeof answer?.then !== 'function') return answer;

@@ -61,7 +61,7 @@ export function nodeCode(error: unknown): string | undefined {
 const lostStates = /^(08|57P0[1-5])/;
 const lostCodes = /^(ECONNRESET|EPIPE|ETIMEDOUT|ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|EAI_AGAIN)$/;
 const lostMessages =
-  /^(Connection terminated|Client has encountered a connection error|timeout expired|Client was closed|Connection ended)/;
+  /^(Connection terminated|Client has encountered a connection error|timeout expired|timeout exceeded when trying to connect|Query read timeout|Client was closed|Connection ended)/;
 
 /**
  * Whether the session is gone or could not be had, so that the same work may succeed in a new one: a dead socket, a

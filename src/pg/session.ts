@@ -26,6 +26,13 @@ export const pins: Readonly<Record<string, string>> = {
   client_min_messages: 'warning',
 };
 
+/** What the server is to notice by itself when a client's host has gone without a word: within half a minute. */
+const serverKeepalive = `
+  set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
+  set tcp_user_timeout = 25000`;
+
+const pinWithinMs = 15_000;
+
 function clientConfig(endpoint: Endpoint, applicationName: string): pg.PoolConfig {
   const own = endpoint.config.application_name;
   return {
@@ -40,9 +47,16 @@ function clientConfig(endpoint: Endpoint, applicationName: string): pg.PoolConfi
 async function pin(session: Session): Promise<void> {
   const values = Object.entries(pins);
   const calls = values.map((_, i) => `pg_catalog.set_config($${2 * i + 1}, $${2 * i + 2}, false)`);
-  await session.query(`select ${calls.join(', ')}`, values.flat());
+  await session.query({
+    text: `select ${calls.join(', ')}`,
+    values: values.flat(),
+    query_timeout: pinWithinMs,
+  } as pg.QueryConfig);
   // Lets the server notice within seconds that its client has gone while a statement runs (PostgreSQL 14+).
-  await session.query('set client_connection_check_interval = 2000');
+  await session.query({
+    text: `set client_connection_check_interval = 2000; ${serverKeepalive}`,
+    query_timeout: pinWithinMs,
+  } as pg.QueryConfig);
 }
 
 /** Opens one pinned session that is not pooled. The caller ends it. */
@@ -58,10 +72,17 @@ export async function openSession(endpoint: Endpoint, applicationName: string): 
   return client;
 }
 
-/** A pool of pinned sessions, at most `max` of them; nothing is opened before the first use. */
-export function openPool(endpoint: Endpoint, options: { max: number; applicationName: string }): pg.Pool {
+/**
+ * A pool of pinned sessions, at most `max` of them; nothing is opened before the first use. With `queryTimeoutMs` a
+ * query that is not answered in time fails, as over a network that drops everything; none by default.
+ */
+export function openPool(
+  endpoint: Endpoint,
+  options: { max: number; applicationName: string; queryTimeoutMs?: number },
+): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(endpoint, options.applicationName),
+    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
     Client: poolClientFor(endpoint),
     max: options.max,
     idleTimeoutMillis: 30_000,

@@ -1,13 +1,15 @@
+import type { RecordedError } from '../ledger/claim.ts';
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
-import { type Phase, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
+import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { copy } from './copy.ts';
+import { asLeader } from './lead.ts';
 import { prepare } from './prepare.ts';
 import { closeKeeper } from './snapshot.ts';
 import { passesGate, verify } from './verify.ts';
@@ -42,6 +44,19 @@ function rangeOf({ run }: RunContext, failed: FailedTask): string {
   return ` (${display(relation)} from block ${fromBlock} to ${toBlock ?? 'its end'})`;
 }
 
+/** Ends a run that is still running, and says so in its events. */
+async function endRun(
+  ctx: RunContext,
+  state: RunState,
+  event: string,
+  error: RecordedError | null = null,
+): Promise<void> {
+  await asLeader(ctx, async (tx) => {
+    if (await setRunState(tx, ctx.run.id, ['running'], state, error))
+      await recordEvent(tx, ctx.run.id, 'scheduler', event);
+  });
+}
+
 async function endWithFailure(ctx: RunContext): Promise<boolean> {
   const [failed] = await readFailedTasks(ctx.ledger, ctx.run.id);
   if (failed === undefined) return false;
@@ -52,25 +67,18 @@ async function endWithFailure(ctx: RunContext): Promise<boolean> {
     message: `${failed.kind} ${failed.id} of ${subject}: ${failed.error.message}`,
   };
   await closeKeeper(ctx);
-  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'failed', error);
-  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `failed: ${error.message}`);
+  await endRun(ctx, 'failed', `failed: ${error.message}`, error);
   return true;
 }
 
 async function endWithFindings(ctx: RunContext): Promise<void> {
   const found = await countFindings(ctx.ledger, ctx.run.id);
   const summary = `finished with ${found} ${found === 1 ? 'finding' : 'findings'}`;
-  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'findings', {
+  await endRun(ctx, 'findings', summary, {
     code: 'FINDINGS',
     message: summary,
     hint: `see \`rowfleet status ${ctx.run.id}\`; mend the rows, then resume to verify again, or cancel`,
   });
-  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', summary);
-}
-
-async function endVerified(ctx: RunContext): Promise<void> {
-  await setRunState(ctx.ledger, ctx.run.id, ['running'], 'verified');
-  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', 'verified');
 }
 
 /** Whether nothing may follow `phase`: a finding stops a run behind the validator and behind every build. */
@@ -102,9 +110,11 @@ export async function advance(ctx: RunContext): Promise<void> {
   if (await isStoppedByFindings(ctx, step.phase)) return endWithFindings(ctx);
   const next = phases[at + 1]?.phase;
   const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
-  if (last) return endVerified(ctx);
+  if (last) return endRun(ctx, 'verified', 'verified');
   ctx.busy = true;
-  await setPhase(ctx.ledger, ctx.run.id, next);
-  await recordEvent(ctx.ledger, ctx.run.id, 'scheduler', `phase ${next}`);
+  await asLeader(ctx, async (tx) => {
+    await setPhase(tx, ctx.run.id, next);
+    await recordEvent(tx, ctx.run.id, 'scheduler', `phase ${next}`);
+  });
   ctx.log('phase', { phase: next });
 }

@@ -5,8 +5,8 @@ import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
-import { inTransaction } from '../pg/transaction.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { asLeader } from './lead.ts';
 import { withSource } from './source.ts';
 import { waitForWorkers } from './workers.ts';
 
@@ -24,10 +24,12 @@ const isBuilt = (object: ObjectRow, builds: Map<string, string>): boolean =>
   object.state === 'back' || builds.get(object.id) === 'done';
 
 async function insertBuilds(ctx: RunContext, objects: ObjectRow[]): Promise<void> {
-  if (objects.length > 0) ctx.busy = true;
-  for (const object of objects) {
-    await insertTask(ctx.ledger, ctx.run.id, 'build', object.relation, { object: object.id });
-  }
+  if (objects.length === 0) return;
+  ctx.busy = true;
+  await asLeader(ctx, async (tx) => {
+    for (const { id, relation } of objects)
+      await insertTask(tx, ctx.run.id, 'build', relation, { object: id });
+  });
 }
 
 /** Lets the indexes of every table whose last batch is in be built. Tells whether all are. */
@@ -69,5 +71,5 @@ export async function planFinish(ctx: RunContext): Promise<void> {
   const steps = await withSource(ctx, (source) =>
     withSession(ctx.target, (target) => finishObjects(source, target, plan)),
   );
-  await inTransaction(ctx.ledger, 'read committed', () => insertObjects(ctx.ledger, id, steps));
+  await asLeader(ctx, (tx) => insertObjects(tx, id, steps));
 }

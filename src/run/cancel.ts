@@ -1,26 +1,26 @@
 import { bringBack } from '../constraints/apply.ts';
 import { readRowsBefore } from '../ledger/flows.ts';
 import { readObjects, setObjectState } from '../ledger/objects.ts';
-import { recordEvent, setRunState, setWaiting } from '../ledger/runs.ts';
+import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
-import { inTransaction } from '../pg/transaction.ts';
 import type { RunContext } from './context.ts';
+import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
 
 /** Empties what was empty before the run. Waits for no lock longer than two seconds: the caller tries again. */
 async function emptyTargets(ctx: RunContext): Promise<void> {
   const before = await readRowsBefore(ctx.ledger, ctx.run.id);
   const ours = ctx.run.plan.targets.filter((target) => before[display(target)] === 0);
-  await inTransaction(ctx.ledger, 'read committed', async () => {
-    await ctx.ledger.query(`set local lock_timeout = '2s'`);
+  await asLeader(ctx, async (tx) => {
+    await tx.query(`set local lock_timeout = '2s'`);
     const filled: RelationName[] = [];
     for (const target of ours) {
-      const { rowCount } = await ctx.ledger.query(`select 1 from ${qualified(target)} limit 1`);
+      const { rowCount } = await tx.query(`select 1 from ${qualified(target)} limit 1`);
       if (rowCount === 1) filled.push(target);
     }
-    if (filled.length > 0) await ctx.ledger.query(`truncate ${filled.map(qualified).join(', ')}`);
+    if (filled.length > 0) await tx.query(`truncate ${filled.map(qualified).join(', ')}`);
   });
 }
 
@@ -31,7 +31,7 @@ async function emptyTargets(ctx: RunContext): Promise<void> {
 export async function cancel(ctx: RunContext): Promise<void> {
   const { id } = ctx.run;
   await closeKeeper(ctx);
-  await cancelTasks(ctx.ledger, id);
+  await asLeader(ctx, (tx) => cancelTasks(tx, id));
   const live = await countLiveAttempts(ctx.ledger, id);
   if (live > 0) {
     ctx.waiting = `${live} attempts have not stopped yet`;
@@ -40,16 +40,18 @@ export async function cancel(ctx: RunContext): Promise<void> {
   const objects = (await readObjects(ctx.ledger, id)).filter((o) => o.captured.takeDown.length > 0);
   await emptyTargets(ctx);
   for (const object of objects) {
-    if (object.state === 'captured') await setObjectState(ctx.ledger, object.id, 'back');
+    if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
     if (object.state !== 'down') continue;
     await withSession(ctx.target, (session) =>
       bringBack(session, object.captured, {
         signal: ctx.signal,
-        within: (tx) => setObjectState(tx, object.id, 'back'),
-        onWait: (reason) => void setWaiting(ctx.target, id, reason).catch(() => {}),
+        within: (tx) => settleObject(ctx, tx, object.id, 'back'),
+        onWait: (reason) => sayWaiting(ctx, reason),
       }),
     );
   }
-  await recordEvent(ctx.ledger, id, 'scheduler', `cancelled: ${objects.length} objects are as they were`);
-  await setRunState(ctx.ledger, id, ['cancelling'], 'cancelled');
+  await asLeader(ctx, async (tx) => {
+    await recordEvent(tx, id, 'scheduler', `cancelled: ${objects.length} objects are as they were`);
+    await setRunState(tx, id, ['cancelling'], 'cancelled');
+  });
 }

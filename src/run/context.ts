@@ -17,9 +17,12 @@ export interface Keeper {
 /** One run, as the scheduler that drives it holds it. */
 export interface RunContext {
   run: Run;
-  /** The leader's session: whoever lost the leadership lost this session, and cannot write any more. */
-  ledger: Queryable & Session;
+  /** For reading. What is written goes through `asLeader`. */
+  ledger: Queryable;
+  /** The target, which holds the ledger too. */
   target: pg.Pool;
+  /** The epoch that this scheduler was elected with. */
+  epoch: string;
   source: Endpoint;
   keeper: Keeper | undefined;
   signal: AbortSignal;

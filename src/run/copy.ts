@@ -2,26 +2,28 @@ import { cutBatch, remainingBlocks } from '../copy/cut.ts';
 import { nextBatchBlocks, sizeAim } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertBatch, readOpenTasks, readRecentBatches, readTooManyBlocks } from '../ledger/tasks.ts';
+import type { Session } from '../pg/session.ts';
 import { buildIndexes } from './build.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { asLeader } from './lead.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
 import { waitForWorkers } from './workers.ts';
 
 /** Batches ahead of the loaders: two a slot, so that nobody waits for the scheduler. */
 const batchesPerSlot = 2;
 
-async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<FlowRow> {
+async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: number): Promise<FlowRow> {
   const { id, plan } = ctx.run;
   const blocks = nextBatchBlocks({
-    recent: await readRecentBatches(ctx.ledger, id, flow.name),
+    recent: await readRecentBatches(tx, id, flow.name),
     startBlocks: Math.ceil(plan.settings.batchSize / flow.cut.rowsPerBlock),
     remainingBlocks: remainingBlocks(flow.cut),
     slots,
-    tooManyBlocks: await readTooManyBlocks(ctx.ledger, id, flow.name),
+    tooManyBlocks: await readTooManyBlocks(tx, id, flow.name),
     aim: sizeAim(plan.settings.batchTimeoutMs),
   });
   const { spec, cut, done } = cutBatch(flow.cut, blocks);
-  await insertBatch(ctx.ledger, id, flow, spec, cut, done);
+  await insertBatch(tx, id, flow, spec, cut, done);
   ctx.busy = true;
   return { ...flow, cut, cutDone: done };
 }
@@ -29,13 +31,17 @@ async function cutNext(ctx: RunContext, flow: FlowRow, slots: number): Promise<F
 /** Cuts batches, largest table first, until enough lie ahead of the loaders. */
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
   const slots = Math.max(1, await waitForWorkers(ctx, 'loader'));
+  const uncut = flows.filter(({ name, cutDone }) => !cutDone && !ctx.heldFlows.has(name));
   let missing = slots * batchesPerSlot - open;
-  for (let flow of flows.filter(({ name }) => !ctx.heldFlows.has(name))) {
-    while (!flow.cutDone && missing > 0) {
-      flow = await cutNext(ctx, flow, slots);
-      missing -= 1;
+  if (uncut.length === 0 || missing <= 0) return;
+  await asLeader(ctx, async (tx) => {
+    for (let flow of uncut) {
+      while (!flow.cutDone && missing > 0) {
+        flow = await cutNext(ctx, tx, flow, slots);
+        missing -= 1;
+      }
     }
-  }
+  });
 }
 
 /** One look at the copy: keeps the snapshot, cuts what is due, and builds the indexes of tables that are full. */

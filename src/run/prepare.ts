@@ -3,13 +3,14 @@ import { takeDown } from '../constraints/apply.ts';
 import { capture as captureTarget } from '../constraints/capture.ts';
 import { type Estimate, estimateFlow } from '../copy/estimate.ts';
 import { insertFlow, readFlows } from '../ledger/flows.ts';
-import { insertObjects, readObjects, setObjectState } from '../ledger/objects.ts';
-import { recordEvent, setWaiting } from '../ledger/runs.ts';
+import { insertObjects, readObjects } from '../ledger/objects.ts';
+import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedTarget } from '../plan/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { withSource } from './source.ts';
 
 /** Rows that a target table holds before the run; an empty one, the usual case, costs one look. */
@@ -38,23 +39,19 @@ function measure(ctx: RunContext): Promise<Estimate[]> {
 async function capture(ctx: RunContext): Promise<void> {
   const { plan, id } = ctx.run;
   const estimates = await measure(ctx);
-  await inTransaction(ctx.ledger, 'read committed', async () => {
+  await asLeader(ctx, async (tx) => {
     const before = new Map<string, number>();
-    for (const target of plan.targets) before.set(display(target), await countRows(ctx.ledger, target));
+    for (const target of plan.targets) before.set(display(target), await countRows(tx, target));
     const targets = plan.targets.map((target) => ({ ...target, nonEmpty: before.get(display(target))! > 0 }));
-    const { objects, kept } = await captureTarget(ctx.ledger, targets);
-    await insertObjects(ctx.ledger, id, objects);
+    const { objects, kept } = await captureTarget(tx, targets);
+    await insertObjects(tx, id, objects);
     for (const { kind, name, relation, reason } of kept) {
-      await recordEvent(
-        ctx.ledger,
-        id,
-        'scheduler',
-        `${kind} ${name} on ${display(relation)} stays up: ${reason}`,
-      );
+      const what = `${kind} ${name} on ${display(relation)} stays up: ${reason}`;
+      await recordEvent(tx, id, 'scheduler', what);
     }
     for (const [ordinal, estimate] of estimates.entries()) {
       const targetRowsBefore = before.get(estimate.target) ?? 0;
-      await insertFlow(ctx.ledger, id, ordinal, { ...estimate, targetRowsBefore });
+      await insertFlow(tx, id, ordinal, { ...estimate, targetRowsBefore });
     }
   });
 }
@@ -74,8 +71,8 @@ export async function prepare(ctx: RunContext): Promise<PhaseResult> {
     await withSession(ctx.target, (session) =>
       takeDown(session, object.captured, {
         signal: ctx.signal,
-        within: (tx) => setObjectState(tx, object.id, 'down'),
-        onWait: (reason) => void setWaiting(ctx.target, id, reason).catch(() => {}),
+        within: (tx) => settleObject(ctx, tx, object.id, 'down'),
+        onWait: (reason) => sayWaiting(ctx, reason),
       }),
     );
   }

@@ -4,8 +4,9 @@ import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledge
 import { readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
-import { inTransaction } from '../pg/transaction.ts';
+import type { Session } from '../pg/session.ts';
 import type { Keeper, RunContext } from './context.ts';
+import { asLeader } from './lead.ts';
 import { openSource } from './source.ts';
 
 /**
@@ -13,11 +14,11 @@ import { openSource } from './source.ts';
  * shares a target with them, and lets them begin again. Throws SOURCE_CHANGED when a target held rows before
  * the run: those must not go.
  */
-async function startAgain(ctx: RunContext, stale: string[]): Promise<void> {
+async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promise<void> {
   if (stale.length === 0) return;
   const { plan, id } = ctx.run;
   const targets = new Set(plan.flows.filter((f) => stale.includes(f.name)).map((f) => display(f.target)));
-  const before = await readRowsBefore(ctx.ledger, id);
+  const before = await readRowsBefore(tx, id);
   const held = [...targets].find((target) => before[target]! > 0);
   if (held !== undefined) {
     throw new RowfleetError(
@@ -30,14 +31,14 @@ async function startAgain(ctx: RunContext, stale: string[]): Promise<void> {
   const relations = plan.targets.filter((target) => targets.has(display(target)));
   // Batches first: this waits for attempts under way, whose rows the truncation then takes along.
   await restartFlows(
-    ctx.ledger,
+    tx,
     id,
     flows.map((flow) => flow.name),
   );
-  await ctx.ledger.query(`truncate ${relations.map(qualified).join(', ')}`);
+  await tx.query(`truncate ${relations.map(qualified).join(', ')}`);
   const names = flows.map((flow) => flow.name).join(', ');
   await recordEvent(
-    ctx.ledger,
+    tx,
     id,
     'scheduler',
     `the source changed while no snapshot was held: ${names} starts again`,
@@ -47,7 +48,7 @@ async function startAgain(ctx: RunContext, stale: string[]): Promise<void> {
 /** Opens the next source snapshot and settles what earlier batches are still worth under it. */
 export async function openKeeper(ctx: RunContext): Promise<Keeper> {
   const { id, plan } = ctx.run;
-  await closeEpochs(ctx.ledger, id);
+  await asLeader(ctx, (tx) => closeEpochs(tx, id));
   const epochs = await readEpochs(ctx.ledger, id);
   const session = await openSource(ctx, 'rowfleet snapshot keeper');
   try {
@@ -58,10 +59,10 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
     };
     session.once('end', lost);
     session.once('error', lost);
-    await inTransaction(ctx.ledger, 'read committed', async () => {
-      const copied = await readCopiedEpochs(ctx.ledger, id);
-      await startAgain(ctx, findStaleFlows(plan, copied, epochs, epoch));
-      await insertEpoch(ctx.ledger, id, epoch);
+    await asLeader(ctx, async (tx) => {
+      const copied = await readCopiedEpochs(tx, id);
+      await startAgain(ctx, tx, findStaleFlows(plan, copied, epochs, epoch));
+      await insertEpoch(tx, id, epoch);
     });
     ctx.log('source snapshot opened', { epoch: epoch.epoch });
     return keeper;
@@ -76,5 +77,5 @@ export async function closeKeeper(ctx: RunContext): Promise<void> {
   if (ctx.keeper === undefined) return;
   await ctx.keeper.close();
   ctx.keeper = undefined;
-  await closeEpochs(ctx.ledger, ctx.run.id);
+  await asLeader(ctx, (tx) => closeEpochs(tx, ctx.run.id));
 }

@@ -3,10 +3,10 @@ import { countFindings } from '../ledger/findings.ts';
 import { readObjects } from '../ledger/objects.ts';
 import { countChecks, insertTask } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
-import { inTransaction } from '../pg/transaction.ts';
 import { planChecks } from '../validate/checks.ts';
 import type { CheckSpec } from '../validate/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { asLeader } from './lead.ts';
 import { waitForWorkers } from './workers.ts';
 
 const relationOf = (ctx: RunContext, spec: CheckSpec): string =>
@@ -19,17 +19,17 @@ export async function verify(ctx: RunContext): Promise<PhaseResult> {
   const { id, plan, kind } = ctx.run;
   const { all, done } = await countChecks(ctx.ledger, id);
   if (all === 0) {
-    await inTransaction(ctx.ledger, 'read committed', async () => {
+    await asLeader(ctx, async (tx) => {
       // A run that only validates took nothing down; what stands there now is what would be.
       const captured =
         kind === 'migrate'
-          ? (await readObjects(ctx.ledger, id)).map((object) => object.captured)
+          ? (await readObjects(tx, id)).map((object) => object.captured)
           : await captureObjects(
-              ctx.ledger,
+              tx,
               plan.targets.map((target) => ({ ...target, nonEmpty: true })),
             );
       for (const spec of planChecks(plan, plan.settings.validationLevel, captured)) {
-        await insertTask(ctx.ledger, id, 'check', relationOf(ctx, spec), spec);
+        await insertTask(tx, id, 'check', relationOf(ctx, spec), spec);
       }
     });
     return 'stay';

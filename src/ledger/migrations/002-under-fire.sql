@@ -1,9 +1,10 @@
 -- Leading, holding back, quarantine, error patterns, and plans that were mended while their run went on.
 
--- Who leads. Every write of a scheduler holds this row at the epoch it was elected with.
+-- Who leads. Every write of a scheduler holds this row at the epoch it was elected with; being a key, the epoch can be
+-- held while the lease is renewed.
 create table rowfleet.leader (
-  singleton boolean primary key default true check (singleton),
-  epoch bigint not null default 0,
+  epoch bigint primary key default 0,
+  singleton boolean not null default true unique check (singleton),
   worker text,
   lease_until timestamptz not null default '-infinity'
 );

@@ -1,0 +1,32 @@
+import { holdLead } from '../ledger/leader.ts';
+import { type ObjectState, setObjectState } from '../ledger/objects.ts';
+import { setWaiting } from '../ledger/runs.ts';
+import { type Session, withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import type { RunContext } from './context.ts';
+
+/** Runs `fn` in one transaction of the ledger, which commits only while this scheduler leads. Throws LeadLost. */
+export function asLeader<T>(ctx: RunContext, fn: (tx: Session) => Promise<T>): Promise<T> {
+  return withSession(ctx.target, (session) =>
+    inTransaction(session, 'read committed', async () => {
+      await holdLead(session, ctx.epoch);
+      return fn(session);
+    }),
+  );
+}
+
+/** Records, in the transaction that made it so, that an object is down or back. Throws LeadLost, which undoes it. */
+export async function settleObject(
+  ctx: RunContext,
+  tx: Session,
+  objectId: string,
+  state: ObjectState,
+): Promise<void> {
+  await holdLead(tx, ctx.epoch);
+  await setObjectState(tx, objectId, state);
+}
+
+/** Says at once what the run waits for, from within a step that goes on waiting. */
+export function sayWaiting(ctx: RunContext, reason: string): void {
+  asLeader(ctx, (tx) => setWaiting(tx, ctx.run.id, reason)).catch(() => {}); // The next look says it again.
+}

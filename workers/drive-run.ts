@@ -1,0 +1,157 @@
+import type { Queues } from '../jobs/queues.ts';
+import { RowfleetError } from '../src/errors.ts';
+import { LeadLost } from '../src/ledger/leader.ts';
+import { type Run, readRun, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
+import { safeMessage, sqlState } from '../src/pg/errors.ts';
+import { classify } from '../src/pg/failure-class.ts';
+import { resolveEndpoint } from '../src/plan/endpoints.ts';
+import { advance } from '../src/run/advance.ts';
+import type { RunContext } from '../src/run/context.ts';
+import { asLeader } from '../src/run/lead.ts';
+import { closeKeeper } from '../src/run/snapshot.ts';
+import type { Lead } from './lead.ts';
+import type { Member } from './member.ts';
+import { type Rung, ringDue } from './ring-due.ts';
+import { RunBreakers } from './run-breakers.ts';
+import type { Wakeup } from './wakeup.ts';
+
+/**
+ * Milliseconds until a run is looked at again; a ring wakes its loop at once. Soon after something was done, since
+ * the first batches of a table take milliseconds and each teaches the size of the next.
+ */
+const paceMs = { busy: 20, active: 150, trouble: 1_000 };
+
+/** What driving a run takes. */
+export interface DriveSite {
+  member: Member;
+  queues: Queues;
+  lead: Lead;
+  wakeup: Wakeup;
+  /** Ends the driving: the lead is lost, or the process leaves. */
+  signal: AbortSignal;
+}
+
+interface DrivenRun {
+  ctx: RunContext;
+  breakers: RunBreakers;
+  rung: Rung;
+}
+
+const isActive = (run: Run): boolean => run.state === 'running' || run.state === 'cancelling';
+
+/** A server that is away, a lock, memory that runs short; but not a fault of the server's own, which would come again for ever. */
+const passesByItself = (error: unknown): boolean =>
+  ['wait', 'shrink'].includes(classify(error)) && sqlState(error) !== 'XX000';
+
+async function failRun(ctx: RunContext, error: RowfleetError): Promise<void> {
+  await closeKeeper(ctx);
+  const { code, message, hint } = error;
+  const record = { code, message, ...(hint === undefined ? {} : { hint }) };
+  await asLeader(ctx, async (tx) => {
+    await setRunState(tx, ctx.run.id, ['running', 'cancelling'], 'failed', record);
+    await recordEvent(tx, ctx.run.id, 'scheduler', `failed: ${message}`);
+  });
+}
+
+/** What can pass by itself is waited for; the rest ends the run. */
+async function takeTrouble({ member }: DriveSite, driven: DrivenRun, error: unknown): Promise<void> {
+  const { ctx } = driven;
+  const message = safeMessage(error);
+  member.log.error({ run: ctx.run.id, phase: ctx.run.phase, error: message }, 'run cannot go on');
+  // A cancellation goes on until the target is as it was: there is nothing to go back to.
+  if (passesByItself(error) || ctx.run.state === 'cancelling') {
+    await driven.breakers.trouble(error);
+    ctx.waiting = `trying again every second: ${message}`;
+    return;
+  }
+  const known = error instanceof RowfleetError;
+  await failRun(ctx, known ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message));
+}
+
+/** One look at one run: what is due is done and rung for, and what it waits for is written down. */
+async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof paceMs> {
+  const { ctx, breakers, rung } = driven;
+  ctx.waiting = null;
+  ctx.busy = false;
+  let pace: keyof typeof paceMs = 'active';
+  try {
+    if (ctx.run.state === 'running') await breakers.look();
+    await advance(ctx);
+    if (ctx.busy) pace = 'busy';
+  } catch (error) {
+    if (error instanceof LeadLost || ctx.signal.aborted) throw error;
+    await takeTrouble(site, driven, error);
+    pace = 'trouble';
+  }
+  try {
+    await ringDue(site.queues, ctx.ledger, ctx.run.id, rung);
+  } catch (error) {
+    ctx.waiting = `the queue at ${site.member.backend.label} does not answer`;
+    site.member.log.warn({ error: safeMessage(error) }, 'cannot ring');
+  }
+  if (ctx.waiting !== ctx.run.waiting) await asLeader(ctx, (tx) => setWaiting(tx, ctx.run.id, ctx.waiting));
+  return pace;
+}
+
+/** Takes a run up. Throws ENDPOINT_* where this process's environment does not tell where the source is. */
+function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
+  const source = resolveEndpoint(run.plan.source.endpoint, process.env);
+  member.log.info({ run: run.id, name: run.name, phase: run.phase }, 'driving run');
+  const ctx: RunContext = {
+    run,
+    ledger: member.ledger.pool,
+    target: member.ledger.pool,
+    epoch: lead.epoch,
+    source,
+    keeper: undefined,
+    heldFlows: new Set(),
+    signal,
+    waiting: null,
+    busy: false,
+    log: (message, fields) => member.log.info({ run: run.id, ...fields }, message),
+  };
+  const breakers = new RunBreakers({
+    ...{ runId: run.id, ledger: ctx.ledger, source, target: member.ledger.endpoint },
+    write: (fn) => asLeader(ctx, fn),
+  });
+  return { ctx, breakers, rung: new Map() };
+}
+
+/** Waits until this process can tell where a run's source is; says so in the ledger. */
+async function beginOrWait(site: DriveSite, run: Run): Promise<DrivenRun | undefined> {
+  try {
+    return begin(site, run);
+  } catch (error) {
+    const reason = `the scheduler cannot tell the source: ${safeMessage(error)}`;
+    await setWaiting(site.member.ledger.pool, run.id, reason);
+    return undefined;
+  }
+}
+
+/** Drives one run until it goes on no more. Throws LeadLost; other trouble is waited out or ends the run. */
+export async function driveRun(site: DriveSite, runId: string): Promise<void> {
+  const { member, wakeup, signal } = site;
+  let driven: DrivenRun | undefined;
+  try {
+    while (!signal.aborted) {
+      let pace: keyof typeof paceMs = 'trouble';
+      try {
+        const run = await readRun(member.ledger.pool, runId);
+        if (!isActive(run)) break;
+        driven ??= await beginOrWait(site, run);
+        if (driven !== undefined) {
+          driven.ctx.run = run;
+          pace = await look(site, driven);
+        }
+      } catch (error) {
+        if (error instanceof LeadLost || signal.aborted) throw error;
+        // The ledger itself does not answer as it should: there is nowhere to write that down.
+        member.log.error({ run: runId, error: safeMessage(error) }, 'the ledger does not answer');
+      }
+      await wakeup.pause(paceMs[pace], signal);
+    }
+    if (driven !== undefined && !signal.aborted) await closeKeeper(driven.ctx);
+  } finally {
+    await driven?.ctx.keeper?.close();
+  }
+}
