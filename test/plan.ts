@@ -3,7 +3,7 @@ import { relay } from '../src/copy/relay.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
 import { type ParsedPlan, parsePlan } from '../src/plan/parse.ts';
 import { type Resolution, resolvePlan } from '../src/plan/resolve.ts';
-import { copyInStatement, copyOutStatement } from '../src/plan/select.ts';
+import { blockRange, copyInStatement, copyOutStatement } from '../src/plan/select.ts';
 import type { Plan, PlanProblem, ResolvedFlow, ResolvedPlan } from '../src/plan/types.ts';
 import type { TestDatabase } from './postgres.ts';
 
@@ -57,7 +57,7 @@ export async function copyFlow(
   flow: ResolvedFlow,
 ): Promise<void> {
   for (const leaf of flow.leaves) {
-    const copyOut = copyOutStatement(flow, { leaf, fromBlock: 0, toBlock: null });
+    const copyOut = copyOutStatement(flow, blockRange(leaf, 0, null));
     const options = { searchPath: plan.source.searchPath };
     await inTransaction(
       source,

@@ -2,7 +2,7 @@ import { capture } from '../constraints/capture.ts';
 import type { CapturedObject, KeptObject } from '../constraints/types.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { copyInStatement, copyOutStatement } from '../plan/select.ts';
+import { blockRange, copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 
 /** The statements that copy one flow, over a whole leaf each; a batch's has the bounds of its range besides. */
@@ -36,7 +36,7 @@ export async function previewRun(resolved: ResolvedPlan, target: Session): Promi
       from: display(flow.driving),
       to: display(flow.target),
       format: flow.format,
-      copyOut: flow.leaves.map((leaf) => copyOutStatement(flow, { leaf, fromBlock: 0, toBlock: null })),
+      copyOut: flow.leaves.map((leaf) => copyOutStatement(flow, blockRange(leaf, 0, null))),
       copyIn: copyInStatement(flow),
     })),
     objects: objects.toSorted((a, b) => a.order - b.order),

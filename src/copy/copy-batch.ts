@@ -7,7 +7,7 @@ import { isConnectionLost } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { copyInStatement, copyOutStatement } from '../plan/select.ts';
+import { blockRange, copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { lockStatement } from './keeper.ts';
 import { type RelayTally, relay } from './relay.ts';
@@ -88,7 +88,7 @@ async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<RelayTally> {
   const { plan, claim, source, target, signal, onBytes } = input;
   const flow = flowOf(plan, claim);
   const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
-  const range = { leaf: flow.leaves[leaf]!, fromBlock, toBlock };
+  const range = blockRange(flow.leaves[leaf]!, fromBlock, toBlock);
   await checkUnmoved(source, flow, epoch);
   await barrier('copy.extract');
   const copied = await relay(

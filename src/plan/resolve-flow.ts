@@ -8,7 +8,7 @@ import { findRelation, findTable, parseDriving } from './names.ts';
 import { findColumn, type MappedColumn, mapColumn, reportMissingValues } from './resolve-columns.ts';
 import { type Frame, reportServerError, typeExpressions } from './resolve-expressions.ts';
 import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './resolve-relations.ts';
-import { batchSelect, fromClause, whereClause } from './select.ts';
+import { batchSelect, blockRange, fromClause, whereClause } from './select.ts';
 import type { FlowSpec, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
@@ -72,7 +72,7 @@ async function proveStatements(
     flow,
     flow.columns.map((column) => column.compareExpression),
   );
-  const ranges = flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, { leaf, fromBlock: 1, toBlock: 2 }));
+  const ranges = flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, blockRange(leaf, 1, 2)));
   const reads = new Set<number>();
   for (const statement of [copied, compared, ...ranges]) {
     const described = await describer.describe(statement);

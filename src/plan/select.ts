@@ -1,11 +1,23 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
 import type { Leaf, ResolvedFlow } from './types.ts';
 
-/** A physical range of one leaf: blocks `fromBlock` (inclusive) to `toBlock` (exclusive; null: to the end). */
-export interface BlockRange {
+/**
+ * A physical range of one leaf: driving rows whose ctid is at least `from` and below `to`, `(block,offset)` as text; null is open.
+ * A leaf without ctid is read whole.
+ */
+export interface TidRange {
   leaf: Leaf;
-  fromBlock: number;
-  toBlock: number | null;
+  from: string | null;
+  to: string | null;
+}
+
+/** The range of blocks `fromBlock` (inclusive) to `toBlock` (exclusive; null: to the end). */
+export function blockRange(leaf: Leaf, fromBlock: number, toBlock: number | null): TidRange {
+  return {
+    leaf,
+    from: fromBlock === 0 ? null : `(${fromBlock},0)`,
+    to: toBlock === null ? null : `(${toBlock},0)`,
+  };
 }
 
 /** The flow's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
@@ -21,24 +33,24 @@ export function whereClause(flow: ResolvedFlow, conditions: string[] = []): stri
   return all.length === 0 ? '' : `where ${all.join(' and ')}`;
 }
 
-function rangeConditions(flow: ResolvedFlow, range: BlockRange): string[] {
-  if (!range.leaf.hasCtid) return [];
-  const conditions: string[] = [];
-  if (range.fromBlock > 0)
-    conditions.push(`${flow.alias}.ctid >= ${literal(`(${range.fromBlock},0)`)}::pg_catalog.tid`);
-  if (range.toBlock !== null)
-    conditions.push(`${flow.alias}.ctid < ${literal(`(${range.toBlock},0)`)}::pg_catalog.tid`);
-  return conditions;
+/** What a driving row under the given alias must be to stand in a range. */
+export function rangeConditions(alias: string, { leaf, from, to }: TidRange): string[] {
+  if (!leaf.hasCtid) return [];
+  const tid = (text: string) => `${literal(text)}::pg_catalog.tid`;
+  return [
+    ...(from === null ? [] : [`${alias}.ctid >= ${tid(from)}`]),
+    ...(to === null ? [] : [`${alias}.ctid < ${tid(to)}`]),
+  ];
 }
 
 /** The rows of one range, as the target's columns: what a batch copies. */
-export function batchSelect(flow: ResolvedFlow, range: BlockRange): string {
+export function batchSelect(flow: ResolvedFlow, range: TidRange): string {
   const list = flow.columns.map((column) => `(${column.copyExpression}\n)`).join(', ');
-  return `select ${list} ${fromClause(flow, range.leaf)} ${whereClause(flow, rangeConditions(flow, range))}`;
+  return `select ${list} ${fromClause(flow, range.leaf)} ${whereClause(flow, rangeConditions(flow.alias, range))}`;
 }
 
 /** `COPY (…) TO STDOUT` of one range, for the source. */
-export function copyOutStatement(flow: ResolvedFlow, range: BlockRange): string {
+export function copyOutStatement(flow: ResolvedFlow, range: TidRange): string {
   return `copy (${batchSelect(flow, range)}) to stdout (format ${flow.format})`;
 }
 
