@@ -10,13 +10,16 @@ export class CopyIn {
   /** Rows that the server took. */
   readonly done: Promise<number>;
   readonly #text: string;
+  readonly #onDrain: () => void;
   readonly #ready = promiseParts<void>();
   readonly #done = promiseParts<number>();
   #wire: Wire | undefined;
   #rows = 0;
 
-  constructor(text: string) {
+  /** `onDrain` is called whenever a full socket takes more. */
+  constructor(text: string, onDrain: () => void) {
     this.#text = text;
+    this.#onDrain = onDrain;
     this.ready = this.#ready.promise;
     this.done = this.#done.promise;
   }
@@ -24,24 +27,29 @@ export class CopyIn {
   /** Called by pg when the session is free. */
   submit(wire: Wire): void {
     this.#wire = wire;
+    wire.stream.on('drain', this.#onDrain);
     wire.query(this.#text);
   }
 
-  /** Writes frames; false when the socket is full: wait for `onDrain`. */
+  /** Writes frames; false when the socket is full, until `onDrain`. */
   write(frames: Buffer): boolean {
     const stream = this.#wire!.stream;
     return stream.writable ? stream.write(frames) : true;
   }
 
-  onDrain(listener: () => void): void {
-    this.#wire!.stream.on('drain', listener);
-    const stop = () => this.#wire!.stream.removeListener('drain', listener);
-    this.done.then(stop, stop);
+  /** Stops hearing of the socket; whatever the session does next is not this COPY's. */
+  release(): void {
+    this.#wire?.stream.removeListener('drain', this.#onDrain);
   }
 
   /** Says that all rows are there. */
   end(): void {
     this.#wire!.endCopyFrom();
+  }
+
+  /** Gives the COPY up, between two rows: the server answers with an error and keeps the session. */
+  fail(reason: string): void {
+    this.#wire!.sendCopyFail(reason);
   }
 
   destroy(error: Error): void {

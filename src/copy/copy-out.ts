@@ -5,6 +5,7 @@ export interface Wire {
   stream: Duplex;
   query(text: string): void;
   endCopyFrom(): void;
+  sendCopyFail(reason: string): void;
 }
 
 type Sink = (frames: Buffer) => void;

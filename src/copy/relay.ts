@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { barrier } from '../barrier.ts';
+import { isConnectionLost, sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
@@ -14,19 +15,30 @@ const submit = (session: Session, query: CopyIn | CopyOut): void => {
   session.query(query as unknown as pg.Submittable);
 };
 
-/**
- * Pipes one COPY from the source's socket to the target's, with back-pressure: memory is bounded by two
- * socket buffers, whatever the size of a row. `onBytes` hears of every chunk. On any failure and on abort
- * both sessions are destroyed, which rolls their transactions back; the first error is thrown.
- */
-export async function relay(
-  source: { session: Session; statement: string },
-  target: { session: Session; statement: string },
-  options: { signal: AbortSignal; onBytes?: (bytes: number) => void },
-): Promise<RelayTally> {
+/** One side of a relay: the session, and the COPY that it is to run. */
+export interface RelaySide {
+  session: Session;
+  statement: string;
+}
+
+export interface RelayOptions {
+  /** Its abort destroys both sessions. */
+  signal: AbortSignal;
+  /** Hears of every chunk. */
+  onBytes?: (bytes: number) => void;
+}
+
+interface Pipe {
+  out: CopyOut;
+  into: CopyIn;
+  bytes(): number;
+  destroy(error: Error): void;
+}
+
+function openPipe(source: RelaySide, target: RelaySide, options: RelayOptions): Pipe {
   let bytes = 0;
-  const into = new CopyIn(target.statement);
-  const out = new CopyOut(source.statement, (frames) => {
+  const into = new CopyIn(target.statement, () => out.resume());
+  const out: CopyOut = new CopyOut(source.statement, (frames) => {
     bytes += frames.length;
     options.onBytes?.(frames.length);
     if (!into.write(frames)) out.pause();
@@ -35,22 +47,90 @@ export async function relay(
     out.destroy(error);
     into.destroy(error);
   };
-  const onAbort = () => destroy(options.signal.reason);
+  return { out, into, bytes: () => bytes, destroy };
+}
+
+/**
+ * Runs `copy` over an open pipe with back-pressure: memory is bounded by two socket buffers, whatever the size of a
+ * row. When it throws, and on abort, both sessions are destroyed, which rolls their transactions back.
+ */
+async function withPipe<T>(
+  source: RelaySide,
+  target: RelaySide,
+  options: RelayOptions,
+  copy: (pipe: Pipe) => Promise<T>,
+): Promise<T> {
+  const pipe = openPipe(source, target, options);
+  const onAbort = () => pipe.destroy(options.signal.reason);
   options.signal.throwIfAborted();
   options.signal.addEventListener('abort', onAbort, { once: true });
   try {
-    submit(target.session, into);
+    submit(target.session, pipe.into);
+    return await copy(pipe);
+  } catch (error) {
+    pipe.destroy(error as Error);
+    throw options.signal.aborted ? options.signal.reason : error;
+  } finally {
+    pipe.into.release();
+    options.signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Pipes one COPY from the source's socket to the target's. On any failure both sessions are destroyed. */
+export function relay(source: RelaySide, target: RelaySide, options: RelayOptions): Promise<RelayTally> {
+  return withPipe(source, target, options, async ({ out, into, bytes }) => {
     await into.ready;
-    into.onDrain(() => out.resume());
     submit(source.session, out);
     await barrier('copy.load');
     const rowsOut = await Promise.race([out.done, into.done.then(() => out.done)]);
     into.end();
-    return { rowsOut, rowsIn: await into.done, bytes };
-  } catch (error) {
-    destroy(error as Error);
-    throw options.signal.aborted ? options.signal.reason : error;
-  } finally {
-    options.signal.removeEventListener('abort', onAbort);
-  }
+    return { rowsOut, rowsIn: await into.done, bytes: bytes() };
+  });
+}
+
+/** What a relay came to that outlives a server's refusal. */
+export type RelayOutcome =
+  | ({ kind: 'copied' } & RelayTally)
+  | { kind: 'refused'; side: 'source' | 'target'; error: Error };
+
+/** Throws what leaves no session to go on with. */
+function refusedBy(side: 'source' | 'target', error: unknown): RelayOutcome {
+  if (sqlState(error) === undefined || isConnectionLost(error)) throw error;
+  return { kind: 'refused', side, error: error as Error };
+}
+
+/**
+ * Like `relay`, but when a server refuses, both sessions stay and can go back to a savepoint. The target is drained of
+ * what the source still sends, so this is for small ranges.
+ */
+export function tryRelay(source: RelaySide, target: RelaySide, options: RelayOptions): Promise<RelayOutcome> {
+  return withPipe(source, target, options, async ({ out, into, bytes }) => {
+    try {
+      await into.ready;
+    } catch (error) {
+      return refusedBy('target', error);
+    }
+    submit(source.session, out);
+    // Nothing drains into a session that is gone; a refusal alone must not end the source's stream.
+    const lost = new Promise<never>((_, reject) => {
+      into.done.catch((error) => {
+        if (sqlState(error) === undefined || isConnectionLost(error)) reject(error);
+      });
+    });
+    let rowsOut: number;
+    try {
+      rowsOut = await Promise.race([out.done, lost]);
+    } catch (error) {
+      const outcome = refusedBy('source', error);
+      into.fail('the source refused');
+      await into.done.catch(() => {});
+      return outcome;
+    }
+    try {
+      into.end();
+      return { kind: 'copied', rowsOut, rowsIn: await into.done, bytes: bytes() };
+    } catch (error) {
+      return refusedBy('target', error);
+    }
+  });
 }
