@@ -21,8 +21,8 @@ import { Circuit } from './circuit.ts';
 /** How far back results are read: commits come in later than the times they carry. */
 const lookBackSeconds = 10;
 
-const serverProbeMs = 5_000;
-const batchProbeMs = 15_000;
+/** Milliseconds between the probes of a server, and between the batches that are let through. */
+const probeEveryMs = { server: 5_000, batch: 15_000 };
 
 /** Attempts in a row that must fail of a server before the run is held. */
 const serverFailures = 5;
@@ -58,6 +58,7 @@ async function answers(endpoint: Endpoint): Promise<void> {
  */
 export class RunBreakers {
   readonly #site: BreakerSite;
+  readonly #every: typeof probeEveryMs;
   readonly #circuits: Record<Cause, Circuit>;
   readonly #ratio = new CountBreaker({ threshold: 0.5, size: ratioOf, minimumNumberOfCalls: ratioOf / 2 });
   readonly #seen = new Map<string, number>();
@@ -66,14 +67,15 @@ export class RunBreakers {
   #trial: { taskId?: string; settle: (failure: string | null) => void } | undefined;
   #restored = false;
 
-  constructor(site: BreakerSite) {
+  constructor(site: BreakerSite, every = probeEveryMs) {
     this.#site = site;
+    this.#every = every;
     const server = (endpoint: Endpoint) =>
-      new Circuit(new ConsecutiveBreaker(serverFailures), () => answers(endpoint), serverProbeMs);
+      new Circuit(new ConsecutiveBreaker(serverFailures), () => answers(endpoint), every.server);
     this.#circuits = {
       source: server(site.source),
       target: server(site.target),
-      failures: new Circuit(this.#ratio, () => this.#trialOfOne(), batchProbeMs),
+      failures: new Circuit(this.#ratio, () => this.#trialOfOne(), every.batch),
     };
   }
 
@@ -144,10 +146,10 @@ export class RunBreakers {
     if (cause === 'failures') {
       const { failures, successes } = this.#ratio.state as { failures: number; successes: number };
       const ratio = `${failures} of the last ${failures + successes} attempts failed`;
-      return `${ratio}, the last one of: ${streak.last}; one is let through every ${batchProbeMs / 1000} s`;
+      return `${ratio}, the last one of: ${streak.last}; one is let through every ${this.#every.batch / 1000} s`;
     }
     const tried = `${streak.failures} attempts failed in ${seconds} s, the last one of: ${streak.last}`;
-    return `${cause} ${this.#site[cause].label} does not answer: ${tried}; probing every ${serverProbeMs / 1000} s`;
+    return `${cause} ${this.#site[cause].label} does not answer: ${tried}; probing every ${this.#every.server / 1000} s`;
   }
 
   async #hold(cause: Cause, circuit: Circuit): Promise<void> {

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readHolds } from '../../src/ledger/holds.ts';
+import type { Ledger } from '../../src/ledger/ledger.ts';
+import { RunBreakers } from '../../workers/run-breakers.ts';
+import { until } from '../fleet-processes.ts';
+import { createLedger, createRun } from '../ledger.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let database: TestDatabase;
+let ledger: Ledger;
+let runId: string;
+
+beforeAll(async () => {
+  database = await createDatabase(18);
+  ledger = await createLedger(database);
+  runId = await createRun(ledger);
+  await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, relation, spec) select $1, 'batch', 'book', '{}' from generate_series(1, 3)`,
+    [runId],
+  );
+});
+
+afterAll(async () => {
+  await ledger.close();
+  await database.drop();
+});
+
+/** What the run's next attempts come to, one after the other. */
+async function end(taskId: string, failures: (object | null)[]): Promise<void> {
+  await ledger.pool.query(
+    `insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until, ended_at, outcome, error)
+     select $2, 1 + n + (select count(*) from rowfleet.attempt where task_id = $2), $1, 'test', 1, now(), now(),
+            clock_timestamp() + n * interval '1 microsecond', case when f = 'null' then 'done' else 'failed' end, nullif(f, 'null')
+       from jsonb_array_elements($3) with ordinality as e (f, n)`,
+    [runId, taskId, JSON.stringify(failures)],
+  );
+}
+
+const full = { class: 'wait', code: '53100', side: 'target', message: 'no space left on the device' };
+const holds = () => readHolds(ledger.pool, runId);
+const events = async () =>
+  (await ledger.pool.query('select message from rowfleet.event order by id')).rows.map((e) => e.message);
+
+test('more failures than successes hold the run, and one task at a time finds out when it can go on', async () => {
+  const site = { runId, ledger: ledger.pool, source: database.endpoint, target: database.endpoint };
+  const write = (fn: (on: Ledger['pool']) => Promise<void>) => fn(ledger.pool);
+  const breakers = new RunBreakers({ ...site, write }, { server: 20, batch: 20 });
+  await end('1', [null, null, null, null, full, full, full, full]);
+  await breakers.look();
+  expect(await holds()).toEqual([]);
+  await end('1', [full, full, full]);
+  await breakers.look();
+  expect(await holds()).toMatchObject([
+    {
+      ...{ flow: null, kind: 'breaker', cause: 'failures' },
+      reason: expect.stringMatching(
+        /^\d+ of the last \d+ attempts failed, the last one of: no space left on the device; one is let through every 0.02 s$/,
+      ),
+    },
+  ]);
+  const letThrough = () =>
+    until('a task is let through', async () => {
+      await breakers.look();
+      const { rows } = await ledger.pool.query('select lets::text from rowfleet.hold');
+      return (rows[0]?.lets as string | null) ?? undefined;
+    });
+  await end(await letThrough(), [full]);
+  await breakers.look();
+  expect(await holds()).toHaveLength(1);
+  // An earlier leader's hold is taken over as it is.
+  const successor = new RunBreakers({ ...site, write }, { server: 20, batch: 20 });
+  await successor.look();
+  expect(await holds()).toHaveLength(1);
+  await end(await letThrough(), [null]);
+  await until('the run goes on', async () => {
+    await breakers.look();
+    return (await holds()).length === 0;
+  });
+  expect(await events()).toEqual([expect.stringMatching(/^held: /), 'goes on: an attempt succeeded']);
+});
