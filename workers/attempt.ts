@@ -1,3 +1,4 @@
+import { barrier } from '../src/barrier.ts';
 import { SnapshotGone } from '../src/copy/copy-batch.ts';
 import { RowfleetError } from '../src/errors.ts';
 import {
@@ -120,6 +121,7 @@ export async function attemptTask(
       const current: LiveWork = { claim, bytes: 0, abort: new AbortController() };
       live = current;
       member.attempts.add(current);
+      await barrier('task.claimed');
       const run = await member.plans.load(claim);
       maxRetries = run.plan.settings.maxRetries;
       const stop = AbortSignal.any([signal, current.abort.signal]);
@@ -127,6 +129,7 @@ export async function attemptTask(
         current.bytes += bytes;
       };
       await bound(session, stop, () => work({ claim, run, session, signal: stop, onBytes }));
+      await barrier('task.done');
       return { kind: 'done' };
     });
   } catch (error) {

@@ -1,3 +1,4 @@
+import { barrier } from '../barrier.ts';
 import { cutBatch, remainingBlocks } from '../copy/cut.ts';
 import { nextBatchBlocks, sizeAim } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
@@ -41,6 +42,7 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
         missing -= 1;
       }
     }
+    await barrier('copy.cut');
   });
 }
 

@@ -1,3 +1,4 @@
+import { barrier } from '../barrier.ts';
 import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
 import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
@@ -59,6 +60,7 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
     };
     session.once('end', lost);
     session.once('error', lost);
+    await barrier('copy.snapshot');
     await asLeader(ctx, async (tx) => {
       const copied = await readCopiedEpochs(tx, id);
       await startAgain(ctx, tx, findStaleFlows(plan, copied, epochs, epoch));
