@@ -2,7 +2,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Every place where a crash test kills a process, in the order in which a run comes by. */
+/** Every place where a crash test kills a process, in an order in which a run can come by. */
 export const barrierNames = [
   'prepare.take-down', // scheduler: an object is captured, and still up
   'copy.snapshot', // scheduler: the source's snapshot is open, and not recorded
@@ -10,10 +10,10 @@ export const barrierNames = [
   'task.claimed', // loader, validator: the attempt is committed, its work not begun
   'copy.extract', // loader: the fence is passed, no row is read
   'copy.load', // loader: rows pass
-  'copy.quarantine', // loader: rows are about to be set aside
   'copy.record', // loader: all rows are in, uncommitted and unrecorded
   'copy.commit', // loader: rows and record stand in one open transaction
   'task.done', // loader, validator: committed, and the queue has not heard of it
+  'copy.quarantine', // loader: rows are about to be set aside
   'index.build', // loader: a build begins
   'index.commit', // loader: built and recorded, uncommitted
   'check.compare', // validator: a check begins

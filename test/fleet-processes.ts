@@ -98,23 +98,22 @@ export function spawnCli(args: string[], env: NodeJS.ProcessEnv): FleetProcess &
   return { child, output: () => out, log: () => log, kill: (signal) => void child.kill(signal), exited };
 }
 
+type FleetKind = 'scheduler' | 'loader' | 'validator';
+
 /** A fleet of a test: its processes all end with it. */
 export class TestFleet {
-  readonly processes: FleetProcess[] = [];
+  readonly processes: (FleetProcess & { kind: FleetKind })[] = [];
   readonly #site: FleetSite;
 
   constructor(site: FleetSite) {
     this.#site = site;
   }
 
-  start(
-    kind: 'scheduler' | 'loader' | 'validator',
-    options: { barriers?: Barriers; concurrency?: number } = {},
-  ) {
+  start(kind: FleetKind, options: { barriers?: Barriers; concurrency?: number } = {}) {
     const args = kind === 'loader' ? [kind, '--concurrency', String(options.concurrency ?? 1)] : [kind];
     const env = siteEnvironment(this.#site);
     if (options.barriers !== undefined) env.ROWFLEET_BARRIERS = options.barriers.folder;
-    const process = spawnCli(args, env);
+    const process = { ...spawnCli(args, env), kind };
     this.processes.push(process);
     return process;
   }

@@ -1,5 +1,5 @@
 import { expect, onTestFailed } from 'vitest';
-import { catalogSnapshot, diffSnapshots } from '../../src/catalog/snapshot.ts';
+import { type CatalogSnapshot, catalogSnapshot, diffSnapshots } from '../../src/catalog/snapshot.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { compareDatabases } from '../compare.ts';
 import { ended, type FleetSite, startTestRun, TestFleet } from '../fleet-processes.ts';
@@ -47,6 +47,8 @@ export interface Scenario {
   start(): Promise<string>;
   /** Waits until the run is verified and holds target against source, rows and catalog, with plain SQL. */
   expectWhole(runId: string): Promise<void>;
+  /** Holds target against source, rows and catalog, with plain SQL. */
+  expectSame(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -56,22 +58,29 @@ export async function createScenario(queueUrl?: string): Promise<Scenario> {
   const target: TestDatabase = await createDatabase(18);
   await source.exec(shape + rows);
   await target.exec(shape);
-  const before = await catalogSnapshot(await target.open(), ['public']);
   const ledger = await createLedger(target);
   const site: FleetSite = { source, target, ...(queueUrl === undefined ? {} : { queueUrl }) };
   const fleet = new TestFleet(site);
   onTestFailed(() => console.log(fleet.logs()));
+  let before: CatalogSnapshot;
+  const expectSame = async () => {
+    expect(await compareDatabases(source, target)).toEqual([]);
+    const after = await catalogSnapshot(await target.open(), ['public']);
+    expect(diffSnapshots(before, after)).toEqual([]);
+  };
   return {
     site,
     ledger,
     fleet,
-    start: () => startTestRun(ledger, site, plan),
+    async start() {
+      before = await catalogSnapshot(await target.open(), ['public']);
+      return startTestRun(ledger, site, plan);
+    },
     async expectWhole(runId) {
       await ended(ledger, runId);
-      expect(await compareDatabases(source, target)).toEqual([]);
-      const after = await catalogSnapshot(await target.open(), ['public']);
-      expect(diffSnapshots(before, after)).toEqual([]);
+      await expectSame();
     },
+    expectSame,
     async close() {
       await fleet.killAll();
       await ledger.close();
