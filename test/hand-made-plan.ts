@@ -87,6 +87,7 @@ export function handMadePlan(flows: HandMadeFlow[], keys: Record<string, string[
       batchTimeoutMs: 30_000,
       parallelWorkers: 2,
       validationLevel: 'standard',
+      quarantineLimit: { rows: 1000, ratio: 0.01 },
     },
     flows: flows.map(resolvedFlow),
     targets,

@@ -15,6 +15,7 @@ export const emptyPlan: ResolvedPlan = {
     batchTimeoutMs: 30_000,
     parallelWorkers: 1,
     validationLevel: 'standard',
+    quarantineLimit: { rows: 1000, ratio: 0.01 },
   },
   flows: [],
   targets: [],

@@ -1,5 +1,6 @@
 import { buildJob } from '../jobs/build.ts';
 import { copyJob } from '../jobs/copy.ts';
+import { barrier } from '../src/barrier.ts';
 import { bringBack } from '../src/constraints/apply.ts';
 import { buildProblem } from '../src/constraints/build-problem.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
@@ -28,7 +29,7 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   const signal = AbortSignal.any([work.signal, timeout.signal]);
   try {
     const tally = await run.withSource(signal, (source) =>
-      copyBatch({ plan: run.plan, claim, target: session, source, signal, onBytes }),
+      copyBatch({ plan: run.plan, claim, target: session, source, seal: member.seal, signal, onBytes }),
     );
     member.metrics.rows.inc(tally.rowsIn);
     member.metrics.bytes.inc(tally.bytes);
@@ -45,12 +46,14 @@ async function buildWork(member: Member, work: Work): Promise<void> {
   if (object === undefined)
     throw new RowfleetError('OBJECT_UNKNOWN', `the ledger holds no object for task ${claim.taskId}`);
   if (object.state === 'back') return finishTask(session, claim, { seconds: 0 });
+  await barrier(`${object.phase}.build`);
   try {
     await bringBack(session, object.captured, {
       signal,
       within: async (tx) => {
         await setObjectState(tx, object.id, 'back');
         await finishTask(tx, claim, { seconds: seconds() });
+        await barrier(`${object.phase}.commit`);
       },
     });
   } catch (error) {

@@ -3,6 +3,7 @@ import { openQueueBackend, type QueueBackend } from '../jobs/backend.ts';
 import { closeWithin } from '../jobs/queues.ts';
 import { type ClaimedTask, leaseMs } from '../src/ledger/claim.ts';
 import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
+import { type Seal, sealFrom } from '../src/ledger/seal.ts';
 import { endWorker, insertWorker, renewLeases, type WorkerKind } from '../src/ledger/workers.ts';
 import { createLogger, type Logger } from '../src/log.ts';
 import { createMetrics, type Metrics, serveMetrics } from '../src/metrics.ts';
@@ -41,6 +42,8 @@ export interface Member {
   log: Logger;
   metrics: Metrics;
   plans: RunPlans;
+  /** What rows in quarantine are encrypted with. */
+  seal: Seal;
   concurrency: number;
   attempts: Set<LiveWork>;
   close(): Promise<void>;
@@ -96,6 +99,7 @@ const schedulerSessions = 20;
 
 /** Joins the fleet. Throws when target or queue cannot be reached. */
 export async function join(kind: WorkerKind, options: MemberOptions): Promise<Member> {
+  const seal = sealFrom(process.env);
   const concurrency = options.concurrency ?? 2;
   // Copies and builds each take a session, beside the heartbeat and what the ledger asks.
   const ledger = openLedger(endpointFromUrl(options.targetUrl), {
@@ -119,7 +123,7 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
     const id = await insertWorker(ledger.pool, kind, concurrency);
     const plans = new RunPlans(control, concurrency);
     const member: Member = {
-      ...{ id, ledger, control, backend, log, metrics, plans, concurrency },
+      ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency },
       attempts: new Set(),
       async close() {
         stopHeartbeat();

@@ -3,21 +3,27 @@ import { barrier } from '../src/barrier.ts';
 import { finishTask, lockClaim } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
+import { readExcludedRows } from '../src/ledger/quarantine.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
 import { runCheck } from '../src/validate/run-check.ts';
 import type { CheckSpec } from '../src/validate/types.ts';
 import type { Work } from './attempt.ts';
-import { join, type MemberOptions } from './member.ts';
+import { join, type Member, type MemberOptions } from './member.ts';
 import { serve, serveUntil } from './serve.ts';
 
-async function checkWork({ claim, run, session, signal }: Work): Promise<void> {
+async function checkWork({ seal }: Member, { claim, run, session, signal }: Work): Promise<void> {
   const started = performance.now();
   const { kind, mended } = await readRun(session, run.id);
   const loaded = kind === 'migrate' && !mended ? await readLoaded(session, run.id) : undefined;
   const before = await readRowsBefore(session, run.id);
+  const excluded = await readExcludedRows(session, run.id, seal);
+  await barrier('check.compare');
   const outcome = await run.withSource(signal, (source) =>
-    runCheck({ source, target: session, plan: run.plan, loaded, before, signal }, claim.spec as CheckSpec),
+    runCheck(
+      { source, target: session, plan: run.plan, loaded, before, excluded, signal },
+      claim.spec as CheckSpec,
+    ),
   );
   await barrier('check.record');
   await inTransaction(session, 'read committed', async () => {
@@ -34,5 +40,7 @@ async function checkWork({ claim, run, session, signal }: Work): Promise<void> {
 /** A validator: makes checks, as many at the same time as its concurrency says, until `signal`. */
 export async function runValidator(options: MemberOptions): Promise<void> {
   const member = await join('validator', options);
-  await serveUntil(member, options.signal, (leaving) => [serve(member, validateJob, leaving, checkWork)]);
+  await serveUntil(member, options.signal, (leaving) => [
+    serve(member, validateJob, leaving, (work) => checkWork(member, work)),
+  ]);
 }

@@ -8,7 +8,7 @@ export const exitCode = {
   failed: 1,
   /** The command line, the plan or the environment must change first. */
   usage: 2,
-  /** The run finished, and the validator found something. */
+  /** The run finished, and the validator found something, or rows are in quarantine. */
   findings: 3,
   /** Ctrl-C or SIGTERM; the run can be resumed. */
   interrupted: 130,
@@ -19,7 +19,7 @@ export type ExitCode = (typeof exitCode)[keyof typeof exitCode];
 /** The exit code that a run's state stands for; undefined while the run goes on. */
 export function exitCodeOf(state: RunState): ExitCode | undefined {
   if (state === 'verified') return exitCode.verified;
-  if (state === 'findings') return exitCode.findings;
+  if (state === 'findings' || state === 'quarantined') return exitCode.findings;
   if (state === 'failed' || state === 'cancelled') return exitCode.failed;
   return undefined;
 }

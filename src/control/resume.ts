@@ -4,6 +4,7 @@ import type { Ledger } from '../ledger/ledger.ts';
 import {
   lockRuns,
   type Run,
+  type RunState,
   readRun,
   readUnfinishedRuns,
   recordEvent,
@@ -38,6 +39,11 @@ export async function chooseRun(ledger: Ledger, planName: string, runId?: string
   );
 }
 
+/** Went to its end without being verified: it is verified anew. */
+const finishedStates: readonly RunState[] = ['findings', 'quarantined'];
+
+const resumable: readonly RunState[] = ['stopped', 'failed', ...finishedStates];
+
 /**
  * Lets a run go on from what the ledger says is not done: failed tasks get new tries, checks and findings are
  * made anew. A run that is running already stays as it is. Throws RUN_ENDED.
@@ -47,7 +53,7 @@ export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promis
   await withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
       await lockRuns(session);
-      const resumed = await setRunState(session, run.id, ['stopped', 'failed', 'findings'], 'running');
+      const resumed = await setRunState(session, run.id, resumable, 'running');
       if (!resumed) {
         throw usageError(
           'RUN_ENDED',
@@ -56,12 +62,12 @@ export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promis
         );
       }
       await reopenFailedTasks(session, run.id);
-      if (run.state === 'findings') {
+      if (finishedStates.includes(run.state)) {
         await deleteTasks(session, run.id, 'check');
         await deleteFindings(session, run.id);
         await deleteUnfinishedBuilds(session, run.id);
         if (run.kind === 'migrate') {
-          await setMended(session, run.id);
+          if (run.state === 'findings') await setMended(session, run.id);
           await setPhase(session, run.id, (await isCopyDone(session, run.id)) ? 'index' : 'copy');
         }
       }

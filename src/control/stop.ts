@@ -17,7 +17,7 @@ export async function cancelRun(ledger: Ledger, run: Run, actor: string): Promis
   const asked = await setRunState(
     ledger.pool,
     run.id,
-    ['running', 'stopped', 'failed', 'findings', 'cancelling'],
+    ['running', 'stopped', 'failed', 'findings', 'quarantined', 'cancelling'],
     'cancelling',
   );
   if (!asked) {

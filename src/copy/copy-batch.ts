@@ -2,6 +2,7 @@ import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
 import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
 import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
+import type { Seal } from '../ledger/seal.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
 import { isConnectionLost } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
@@ -10,7 +11,8 @@ import { inTransaction } from '../pg/transaction.ts';
 import { blockRange, copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { lockStatement } from './keeper.ts';
-import { type RelayTally, relay } from './relay.ts';
+import { cornerBatch, type QuarantineTally } from './quarantine.ts';
+import { relay } from './relay.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
 export class SnapshotGone extends Error {
@@ -26,6 +28,8 @@ export interface CopyBatchInput {
   /** The session that holds the claim. */
   target: Session;
   source: Session;
+  /** For the values of rows that are refused. */
+  seal: Seal;
   signal: AbortSignal;
   /** Hears of the bytes of each chunk as it passes. */
   onBytes: (bytes: number) => void;
@@ -81,22 +85,26 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
 }
 
 /** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
-export type CopyTally = Tally & RelayTally;
+export type CopyTally = Tally & QuarantineTally;
 
-/** Extract, transform (in the source's SELECT) and load, as one stream of bytes. */
-async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<RelayTally> {
+/** Extract, transform (in the source's SELECT) and load, as one stream of bytes; in mode `corner` without what is refused. */
+async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTally> {
   const { plan, claim, source, target, signal, onBytes } = input;
   const flow = flowOf(plan, claim);
   const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
   const range = blockRange(flow.leaves[leaf]!, fromBlock, toBlock);
   await checkUnmoved(source, flow, epoch);
   await barrier('copy.extract');
-  const copied = await relay(
-    { session: source, statement: copyOutStatement(flow, range) },
-    { session: target, statement: copyInStatement(flow) },
-    { signal, onBytes },
-  );
-  if (copied.rowsIn === copied.rowsOut) return copied;
+  const copied: QuarantineTally =
+    claim.mode === 'corner' && range.leaf.hasCtid
+      ? await cornerBatch({ ...input, flow }, range)
+      : await relay(
+          { session: source, statement: copyOutStatement(flow, range) },
+          { session: target, statement: copyInStatement(flow) },
+          { signal, onBytes },
+        );
+  const expected = copied.rowsIn + (copied.rowsQuarantined ?? 0);
+  if (expected === copied.rowsOut) return copied;
   throw new RowfleetError(
     'ROWS_DIFFER',
     `${flow.name}: the source yielded ${copied.rowsOut} rows, ${display(flow.target)} took ${copied.rowsIn}`,

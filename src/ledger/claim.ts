@@ -159,6 +159,8 @@ export async function lockClaim(session: Session, claim: ClaimedTask): Promise<v
 export interface Tally {
   rowsOut?: number;
   rowsIn?: number;
+  /** Of `rowsOut`: what went into quarantine. Defaults to 0. */
+  rowsQuarantined?: number;
   bytes?: number;
   seconds: number;
   epoch?: number;
@@ -171,7 +173,8 @@ export async function finishTask(session: Session, claim: ClaimedTask, tally: Ta
     `with finished as (
        update rowfleet.task
           set state = 'done', ended_at = clock_timestamp(), error = null, not_before = null,
-              rows_out = $3, rows_in = $4, bytes = $5, seconds = $6, epoch = $7, evidence = $8
+              rows_out = $3, rows_in = $4, bytes = $5, seconds = $6, epoch = $7, evidence = $8, rows_quarantined = $9,
+              revision = (select r.revision from rowfleet.run r where r.id = run_id)
         where id = $1 and attempt = $2 and state = 'running' returning id
      )
      update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'done', bytes = coalesce($5, 0)
@@ -185,6 +188,7 @@ export async function finishTask(session: Session, claim: ClaimedTask, tally: Ta
       tally.seconds,
       tally.epoch ?? null,
       tally.evidence === undefined ? null : JSON.stringify(tally.evidence),
+      tally.rowsQuarantined ?? 0,
     ],
   );
   if (rowCount !== 1) throw new StaleAttempt(claim.taskId);

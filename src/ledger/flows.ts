@@ -75,20 +75,16 @@ export async function readRowsBefore(on: Queryable, runId: string): Promise<Reco
   return Object.fromEntries(rows.map((row: { target: string; before: number }) => [row.target, row.before]));
 }
 
-/** What the batches of each flow yielded and loaded, from the COPY tags. */
+/** What the batches of each flow yielded, loaded and quarantined: rowsOut = rowsIn + rowsQuarantined. */
 export async function readLoaded(
   on: Queryable,
   runId: string,
-): Promise<Record<string, { rowsOut: number; rowsIn: number }>> {
+): Promise<Record<string, { rowsOut: number; rowsIn: number; rowsQuarantined: number }>> {
   const { rows } = await on.query(
-    `select flow, coalesce(sum(rows_out), 0)::float8 as out, coalesce(sum(rows_in), 0)::float8 as in
+    `select flow, coalesce(sum(rows_out), 0)::float8 as "rowsOut", coalesce(sum(rows_in), 0)::float8 as "rowsIn",
+            sum(rows_quarantined)::float8 as "rowsQuarantined"
        from rowfleet.task where run_id = $1 and kind = 'batch' and state = 'done' group by flow`,
     [runId],
   );
-  return Object.fromEntries(
-    rows.map((row: { flow: string; out: number; in: number }) => [
-      row.flow,
-      { rowsOut: row.out, rowsIn: row.in },
-    ]),
-  );
+  return Object.fromEntries(rows.map(({ flow, ...counts }) => [flow, counts]));
 }

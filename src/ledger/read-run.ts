@@ -18,6 +18,8 @@ export interface RunSummary {
   /** Seconds from creation to the end, or to now. */
   elapsedSeconds: number;
   findings: number;
+  /** Driving rows that are not in the target because they were refused. */
+  quarantined: number;
 }
 
 /** An event of a run: what a person or a process did, in words. */
@@ -30,7 +32,8 @@ export interface RunEvent {
 const runColumns = `
   r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.waiting, r.error, r.created_at, r.ended_at,
   extract(epoch from coalesce(r.ended_at, statement_timestamp()) - r.created_at)::float8 as elapsed,
-  (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings`;
+  (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings,
+  (select count(*) from rowfleet.quarantine q where q.run_id = r.id and q.state <> 'loaded') as quarantined`;
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
 function toRun(row: any): RunSummary {
@@ -47,6 +50,7 @@ function toRun(row: any): RunSummary {
     endedAt: row.ended_at,
     elapsedSeconds: Math.max(0, row.elapsed),
     findings: Number(row.findings),
+    quarantined: Number(row.quarantined),
   };
 }
 

@@ -10,12 +10,20 @@ export type RunState =
   | 'failed'
   | 'cancelled'
   | 'findings'
+  | 'quarantined'
   | 'verified';
 export type Phase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'constrain' | 'finish';
 export type RunKind = 'migrate' | 'validate';
 
 /** States of a run that can go on. */
-const unfinishedStates: readonly RunState[] = ['running', 'stopped', 'failed', 'findings', 'cancelling'];
+const unfinishedStates: readonly RunState[] = [
+  'running',
+  'stopped',
+  'failed',
+  'findings',
+  'quarantined',
+  'cancelling',
+];
 
 export interface Run {
   id: string;

@@ -44,6 +44,12 @@ export function constraintOf(error: unknown): string | undefined {
   return serverError(error)?.constraint;
 }
 
+/** The column that the server named, in its answer or in a COPY's context. */
+export function columnOf(error: unknown): string | undefined {
+  const server = serverError(error);
+  return server?.column ?? copyContext(server)?.[3];
+}
+
 /** The SQLSTATE that PostgreSQL answered with, also through wrapped errors; undefined when the server said nothing. */
 export function sqlState(error: unknown): string | undefined {
   return serverError(error)?.code;
@@ -114,10 +120,13 @@ const conditions: Record<string, string> = {
   '23P01': 'exclusion violation',
 };
 
+// Anchored and contiguous: what follows the line or the column is the row itself.
+const copyContext = (error: ServerError | undefined) =>
+  /^COPY ([^",\n]+), line (\d+)(?:, column ([^":,\n]+))?/.exec(error?.where ?? '');
+
 /** `: table public.chunks, column id, constraint chunks_pkey`, as far as the server named them. */
 function place(error: ServerError): string {
-  // Anchored and contiguous: what follows the line or the column is the row itself.
-  const copy = /^COPY ([^",\n]+), line (\d+)(?:, column ([^":,\n]+))?/.exec(error.where ?? '');
+  const copy = copyContext(error);
   const named = error.table === undefined ? undefined : `${error.schema ?? ''}.${error.table}`;
   const table = named ?? copy?.[1];
   const column = error.column ?? copy?.[3];

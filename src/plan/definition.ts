@@ -35,6 +35,20 @@ const settings = z
       .describe(
         'basic: accounting and counts. standard: digests and relationships too. Defaults to standard.',
       ),
+    quarantine_limit: z
+      .strictObject({
+        rows: whole(0, 1_000_000)
+          .optional()
+          .describe('Rows of the whole run; 0 stops at the first one. Defaults to 1000.'),
+        ratio: z
+          .number()
+          .min(0)
+          .max(1)
+          .optional()
+          .describe('Share of a flow’s rows, of at least a thousand. Defaults to 0.01.'),
+      })
+      .optional()
+      .describe('Rows in quarantine beyond which the run stops.'),
     enable_rollback: z.literal(false).optional().describe('Not built yet: only false is accepted.'),
     backup_before_migrate: z
       .boolean()

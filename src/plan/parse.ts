@@ -105,6 +105,10 @@ function readSettings(document: PlanDocument, problems: Problems): Settings {
     batchTimeoutMs,
     parallelWorkers: given.parallel_workers ?? 2,
     validationLevel: given.validation_level ?? 'standard',
+    quarantineLimit: {
+      rows: given.quarantine_limit?.rows ?? 1000,
+      ratio: given.quarantine_limit?.ratio ?? 0.01,
+    },
   };
 }
 

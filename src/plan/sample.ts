@@ -29,6 +29,9 @@ migration:
   timeout_per_batch: 30s              # 500ms, 30s, 2m: when an attempt at a batch is given up
   parallel_workers: 2                 # loaders that migrate starts when it brings its own fleet
   validation_level: standard          # basic: accounting and counts | standard: digests and relationships too
+  quarantine_limit:                   # refused rows are set aside; beyond this many of them the run stops
+    rows: 1000                        # of the whole run; 0: stop at the first one
+    ratio: 0.01                       # of a flow's rows
   enable_rollback: false              # true is not built yet
   backup_before_migrate: false        # true is refused while the target's tables hold rows
   dry_run: false                      # true: check everything, write nothing

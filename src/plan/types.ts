@@ -9,6 +9,14 @@ export interface PlanLocation {
 
 export type ValidationLevel = 'basic' | 'standard';
 
+/** Rows in quarantine beyond which a run stops. */
+export interface QuarantineLimit {
+  /** Driving rows of the whole run. Defaults to 1000. */
+  rows: number;
+  /** Share of a flow's rows, of at least a thousand. Defaults to 0.01. */
+  ratio: number;
+}
+
 /** The `migration:` keys of a plan, with their defaults applied. */
 export interface Settings {
   /** Rows of the first batch of each flow; adaptive sizing goes on from there. Defaults to 1000. */
@@ -21,6 +29,7 @@ export interface Settings {
   parallelWorkers: number;
   /** Defaults to `standard`. */
   validationLevel: ValidationLevel;
+  quarantineLimit: QuarantineLimit;
 }
 
 /** A flow as the plan file has it; names are checked against the catalogs by `resolvePlan`. */

@@ -52,7 +52,8 @@ function stage(tasks: TaskProgress[], over: boolean, perCopy: number, wholeCopy:
   return { fraction, secondsLeft: Math.max(guess, (open * mean) / atOnce) };
 }
 
-const finished = (run: RunSummary): boolean => run.state === 'verified' || run.state === 'findings';
+const finished = ({ state }: RunSummary): boolean =>
+  state === 'verified' || state === 'findings' || state === 'quarantined';
 
 /**
  * ETA = rows left ÷ recent rows/s + builds left + checks left (each as `stage` says). The phases before copying and

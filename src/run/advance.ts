@@ -2,6 +2,7 @@ import type { RecordedError } from '../ledger/claim.ts';
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
+import { countQuarantined } from '../ledger/quarantine.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
@@ -86,6 +87,14 @@ async function isStoppedByFindings(ctx: RunContext, phase: Phase): Promise<boole
   return ['verify', 'constrain', 'finish'].includes(phase) && !(await passesGate(ctx));
 }
 
+/** Everything that is in the target is as it should be; rows that are not keep the run from being verified. */
+async function endWell(ctx: RunContext): Promise<void> {
+  const held = await countQuarantined(ctx.ledger, ctx.run.id);
+  if (held === 0) return endRun(ctx, 'verified', 'verified');
+  const summary = `finished with ${held} ${held === 1 ? 'row' : 'rows'} in quarantine`;
+  await endRun(ctx, 'quarantined', summary);
+}
+
 /** Whether the whole run is held back; notes what is, and why. */
 async function isHeld(ctx: RunContext): Promise<boolean> {
   const holds = await readHolds(ctx.ledger, ctx.run.id);
@@ -110,7 +119,7 @@ export async function advance(ctx: RunContext): Promise<void> {
   if (await isStoppedByFindings(ctx, step.phase)) return endWithFindings(ctx);
   const next = phases[at + 1]?.phase;
   const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
-  if (last) return endRun(ctx, 'verified', 'verified');
+  if (last) return endWell(ctx);
   ctx.busy = true;
   await asLeader(ctx, async (tx) => {
     await setPhase(tx, ctx.run.id, next);

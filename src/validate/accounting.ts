@@ -4,6 +4,8 @@ import type { CheckContext } from './run-check.ts';
 import { countSource } from './source-counts.ts';
 import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
 
+const nothing = { rowsOut: 0, rowsIn: 0, rowsQuarantined: 0 };
+
 function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
   const flow = plan.flows.find((candidate) => candidate.name === name);
   if (flow !== undefined) return flow;
@@ -17,23 +19,26 @@ function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
 }
 
 /**
- * Driving rows = filtered + unmatched + yielding, counted on the source off the copy path; and the rows that the
- * mapping yields = rows the loaders read = rows they wrote. Where nothing was copied the numbers are evidence only,
- * and the count check compares them with the target.
+ * Driving rows = filtered + unmatched + quarantined + yielding, counted on the source off the copy path; and the rows
+ * that the mapping yields = rows the loaders wrote = rows they read, less those in quarantine. Where nothing was copied
+ * the numbers are evidence only, and the count check compares them with the target.
  */
 export async function checkAccounting(
   ctx: CheckContext,
   spec: Extract<CheckSpec, { check: 'accounting' }>,
 ): Promise<CheckOutcome> {
   const flow = flowNamed(ctx.plan, spec.flow);
-  const counts = await countSource(ctx.source, flow);
-  const evidence: Record<string, number> = { ...counts };
+  const { keys, tids } = ctx.excluded?.[flow.name] ?? { keys: [], tids: [] };
+  const quarantined = keys.length + tids.length;
+  const counts = await countSource(ctx.source, flow, quarantined);
+  const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };
   const findings: Finding[] = [];
   if (ctx.loaded !== undefined) {
-    const { rowsOut, rowsIn } = ctx.loaded[flow.name] ?? { rowsOut: 0, rowsIn: 0 };
-    Object.assign(evidence, { rowsOut, rowsIn });
-    if (counts.outputs !== rowsOut || rowsOut !== rowsIn) {
-      const summary = `flow ${flow.name}: the source yields ${counts.outputs} rows, the loaders read ${rowsOut} and wrote ${rowsIn}`;
+    const { rowsOut, rowsIn, rowsQuarantined } = ctx.loaded[flow.name] ?? nothing;
+    Object.assign(evidence, { rowsOut, rowsIn }, rowsQuarantined === 0 ? {} : { rowsQuarantined });
+    if (counts.outputs !== rowsIn || rowsOut !== rowsIn + rowsQuarantined) {
+      const set = rowsQuarantined === 0 ? '' : `, ${rowsQuarantined} went into quarantine`;
+      const summary = `flow ${flow.name}: the source yields ${counts.outputs} rows, the loaders read ${rowsOut} and wrote ${rowsIn}${set}`;
       findings.push({ check: 'accounting', relation: flow.target, summary, details: [] });
     }
   }

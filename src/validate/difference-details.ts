@@ -1,9 +1,9 @@
 import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
 import type { Comparison } from './comparison.ts';
 import { type DigestSide, fetchedCharacters, rowsOfKeys } from './digest-sql.ts';
 import { excerpt, excerpts } from './excerpt.ts';
 import type { KeyDifference } from './merge-digests.ts';
-import { planQuery } from './plan-query.ts';
 import type { FindingDetail } from './types.ts';
 
 interface Row {

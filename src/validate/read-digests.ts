@@ -1,7 +1,7 @@
 import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
 import { bucketDigests, type DigestSide, sortedHashes } from './digest-sql.ts';
 import type { DigestRow } from './merge-digests.ts';
-import { planQuery } from './plan-query.ts';
 
 /** Count, xor and sum of a bucket's row hashes. */
 export interface Bucket {

@@ -1,6 +1,7 @@
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
+import { type ExcludedRows, withoutRows } from '../plan/without-rows.ts';
 import { checkAccounting } from './accounting.ts';
 import { checkCount } from './count.ts';
 import { checkDigest } from './digest.ts';
@@ -13,9 +14,11 @@ export interface CheckContext {
   target: Session;
   plan: ResolvedPlan;
   /** Flow → rows that the loaders read and wrote. Absent where the tables are not to be held against it: nothing was copied, or people mended rows since. */
-  loaded?: Record<string, { rowsOut: number; rowsIn: number }>;
+  loaded?: Record<string, { rowsOut: number; rowsIn: number; rowsQuarantined: number }>;
   /** Display name of a target table → rows it held before the run. Defaults to 0. */
   before: Record<string, number>;
+  /** Flow → driving rows in quarantine: what the target should hold is computed without them. Defaults to none. */
+  excluded?: Record<string, ExcludedRows>;
   /** Stops the check between two statements; a statement that runs is ended by closing its session. */
   signal?: AbortSignal;
 }
@@ -35,6 +38,15 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
   }
 }
 
+/** The plan without the driving rows that are in quarantine. */
+function withoutExcluded({ plan, excluded = {} }: CheckContext): ResolvedPlan {
+  const flows = plan.flows.map((flow) => {
+    const rows = excluded[flow.name];
+    return rows === undefined ? flow : withoutRows(flow, rows);
+  });
+  return { ...plan, flows };
+}
+
 /**
  * Makes one check in a fresh read-only snapshot of each side, so that rows which were written after the copy are
  * found. Returns what is wrong as findings; throws what the servers throw, and the signal's reason.
@@ -42,7 +54,8 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
 export async function runCheck(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
   ctx.signal?.throwIfAborted();
   const mode = 'repeatable read, read only';
-  return inTransaction(ctx.source, mode, () => inTransaction(ctx.target, mode, () => check(ctx, spec)), {
+  const narrowed = { ...ctx, plan: withoutExcluded(ctx) };
+  return inTransaction(ctx.source, mode, () => inTransaction(ctx.target, mode, () => check(narrowed, spec)), {
     searchPath: ctx.plan.source.searchPath,
   });
 }

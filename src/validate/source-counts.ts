@@ -1,7 +1,7 @@
 import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
 import { fromClause, whereClause } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
-import { planQuery } from './plan-query.ts';
 
 /** What becomes of a flow's driving rows, counted on the source. */
 export interface SourceCounts {
@@ -50,15 +50,18 @@ async function explodes(source: Session, flow: ResolvedFlow, known: number): Pro
   return rows[0]!['QUERY PLAN'][0].Plan['Plan Rows'] > Math.max(smallEnough, explosion * known);
 }
 
-/** Counts a flow's driving rows and what becomes of them. Needs the plan's search_path. */
-export async function countSource(source: Session, flow: ResolvedFlow): Promise<SourceCounts> {
+/**
+ * Counts a flow's driving rows and what becomes of them. Needs the plan's search_path.
+ * @param excluded driving rows that the flow's where leaves out because they are in quarantine
+ */
+export async function countSource(source: Session, flow: ResolvedFlow, excluded = 0): Promise<SourceCounts> {
   const { driving } = (await countRow(
     source,
     `select pg_catalog.count(*) as driving ${fromClause({ ...flow, join: '' })}`,
   )) as { driving: number };
   if (flow.join === '') {
     const outputs = await countOutputs(source, flow);
-    return { driving, outputs, yielding: outputs, unmatched: 0, filtered: driving - outputs };
+    return { driving, outputs, yielding: outputs, unmatched: 0, filtered: driving - outputs - excluded };
   }
   if (!flow.leaves.every((leaf) => leaf.hasCtid)) {
     return { driving, outputs: await countOutputs(source, flow) };
@@ -69,5 +72,5 @@ export async function countSource(source: Session, flow: ResolvedFlow): Promise<
     return { ...counts, unmatched: driving - counts.yielding, filtered: 0 };
   if (await explodes(source, flow, driving + counts.outputs)) return counts;
   const matched = (await countRow(source, perDrivingRow(flow, ''))).driving!;
-  return { ...counts, unmatched: driving - matched, filtered: matched - counts.yielding };
+  return { ...counts, unmatched: driving - matched, filtered: matched - counts.yielding - excluded };
 }

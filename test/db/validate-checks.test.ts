@@ -132,7 +132,10 @@ describe('several flows into one table', () => {
   });
 
   test('are accounted for one by one', async () => {
-    const loaded = { texts: { rowsOut: 50, rowsIn: 50 }, notes: { rowsOut: 7, rowsIn: 7 } };
+    const loaded = {
+      texts: { rowsOut: 50, rowsIn: 50, rowsQuarantined: 0 },
+      notes: { rowsOut: 7, rowsIn: 7, rowsQuarantined: 0 },
+    };
     expect(await run({ check: 'accounting', flow: 'texts' }, { loaded })).toEqual({
       rows: 50,
       findings: [],
@@ -149,14 +152,22 @@ describe('several flows into one table', () => {
     expect(await run({ check: 'accounting', flow: 'notes' }, { loaded })).toEqual({
       rows: 20,
       findings: [],
-      evidence: { driving: 20, outputs: 7, yielding: 7, unmatched: 10, filtered: 3, rowsOut: 7, rowsIn: 7 },
+      evidence: {
+        driving: 20,
+        outputs: 7,
+        yielding: 7,
+        unmatched: 10,
+        filtered: 3,
+        rowsOut: 7,
+        rowsIn: 7,
+      },
     });
   });
 
   test.each([
-    ['read', { rowsOut: 6, rowsIn: 6 }],
-    ['wrote', { rowsOut: 7, rowsIn: 6 }],
-    ['read more and wrote', { rowsOut: 8, rowsIn: 8 }],
+    ['read', { rowsOut: 6, rowsIn: 6, rowsQuarantined: 0 }],
+    ['wrote', { rowsOut: 7, rowsIn: 6, rowsQuarantined: 0 }],
+    ['read more and wrote', { rowsOut: 8, rowsIn: 8, rowsQuarantined: 0 }],
   ])('what the loaders %s otherwise is a finding', async (_, notes) => {
     const outcome = await run({ check: 'accounting', flow: 'notes' }, { loaded: { notes } });
     expect(outcome.findings.map(({ summary }) => summary)).toEqual([
@@ -314,7 +325,7 @@ describe('a target table', () => {
     await source.exec('insert into item values (21)');
     const late = await run({ check: 'digest', relation: relation('item') });
     expect(late.findings[0]!.details).toEqual([{ key: { id: '21' }, problem: 'missing' }]);
-    const loaded = { item: { rowsOut: 20, rowsIn: 20 } };
+    const loaded = { item: { rowsOut: 20, rowsIn: 20, rowsQuarantined: 0 } };
     expect((await run({ check: 'accounting', flow: 'item' }, { loaded })).findings).toHaveLength(1);
   });
 });

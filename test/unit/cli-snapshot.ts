@@ -37,6 +37,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       endedAt: null,
       elapsedSeconds: 83,
       findings: 0,
+      quarantined: 0,
     },
     waiting: null,
     overall: {

@@ -80,6 +80,7 @@ migration:
       batchSize: 1000,
       maxRetries: 3,
       batchTimeoutMs: 30_000,
+      quarantineLimit: { rows: 1000, ratio: 0.01 },
       parallelWorkers: 2,
       validationLevel: 'standard',
     });

@@ -19,7 +19,7 @@ export function addMigrate(program: Command): void {
     .description(
       'Executes a plan: copies the rows, builds what slows loading, verifies, and brings constraints back. Brings its ' +
         'own fleet (a scheduler, parallel_workers loaders, a validator). Ctrl-C stops it; the run can be resumed. ' +
-        'Ends with 0 verified, 1 failed, 2 usage or plan error, 3 finished with findings, 130 interrupted.',
+        'Ends with 0 verified, 1 failed, 2 usage or plan error, 3 finished with findings or rows in quarantine, 130 interrupted.',
     );
   withPlanOption(command)
     .option('--dry-run', 'check everything and print what would be done; write nothing to either database')

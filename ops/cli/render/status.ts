@@ -53,6 +53,12 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
       `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
     `  plan     ${printable(run.planFile)}`,
   ];
+  if (run.quarantined > 0)
+    lines.push(
+      paint.bad(
+        `  refused  ${plural(run.quarantined, 'row')} in quarantine: rowfleet quarantine list ${run.id}`,
+      ),
+    );
   if (waiting !== null) lines.push(paint.warn(`  waiting  ${printable(waiting)}`));
   if (run.error !== null) {
     lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} ${codeOf(run.error)}`);

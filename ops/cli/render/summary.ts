@@ -1,4 +1,5 @@
 import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
+import type { RunSummary } from '../../../src/ledger/read-run.ts';
 import type { TaskProgress } from '../../../src/ledger/read-tasks.ts';
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
 import { bytes, count, duration, plural } from '../../units.ts';
@@ -13,9 +14,11 @@ function byKind(tasks: TaskProgress[], kindOf: (task: TaskProgress) => string): 
   return [...kinds].map(([kind, n]) => `${kind} ${count(n)}`).join(', ');
 }
 
-const headlines: Record<string, (paint: Palette) => string> = {
+const headlines: Record<string, (paint: Palette, run: RunSummary) => string> = {
   verified: (paint) => paint.good('verified'),
   findings: (paint) => paint.bad('finished with findings'),
+  quarantined: (paint, { quarantined }) =>
+    paint.bad(`finished with ${plural(quarantined, 'row')} in quarantine`),
   failed: (paint) => paint.bad('failed'),
   cancelled: (paint) => paint.warn('cancelled'),
   stopped: (paint) => paint.warn('stopped'),
@@ -42,6 +45,10 @@ function figures(snapshot: ProgressSnapshot): string[] {
     const kinds = byKind(done, (task) => task.label.split(' ')[0] ?? '');
     lines.push(`  checked  ${done.length} of ${checks.length}${kinds === '' ? '' : `: ${kinds}`}`);
   }
+  if (run.quarantined > 0)
+    lines.push(
+      `  refused  ${plural(run.quarantined, 'row')} in quarantine: rowfleet quarantine list ${run.id}`,
+    );
   return [...lines, took];
 }
 
@@ -53,7 +60,7 @@ export function renderSummary(
 ): string[] {
   const { run } = snapshot;
   const paint = palette(color);
-  const headline = headlines[run.state]?.(paint) ?? run.state;
+  const headline = headlines[run.state]?.(paint, run) ?? run.state;
   const lines = [`${headline}: run ${run.id} of ${printable(run.name)}`, ...figures(snapshot)];
   if (run.error !== null) {
     lines.push(`  ${paint.bad('cause')}    ${printable(run.error.message)} ${paint.dim(codeOf(run.error))}`);

@@ -1,0 +1,69 @@
+import { barrier } from '../barrier.ts';
+import { RowfleetError } from '../errors.ts';
+import type { ClaimedTask } from '../ledger/claim.ts';
+import { countQuarantined, insertRefused, lockQuarantine } from '../ledger/quarantine.ts';
+import type { Seal } from '../ledger/seal.ts';
+import { display } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import type { TidRange } from '../plan/select.ts';
+import type { QuarantineLimit, ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { corner } from './corner.ts';
+import { readRefused } from './read-refused.ts';
+import type { RelayTally } from './relay.ts';
+
+/** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
+export interface QuarantineContext {
+  plan: ResolvedPlan;
+  flow: ResolvedFlow;
+  claim: ClaimedTask;
+  source: Session;
+  target: Session;
+  seal: Seal;
+  signal: AbortSignal;
+  onBytes: (bytes: number) => void;
+}
+
+/** Of `rowsOut`, `rowsQuarantined` were refused. */
+export type QuarantineTally = RelayTally & { rowsQuarantined?: number };
+
+/** A flow is taken to have at least as many rows when the ratio is judged, so that one bad row of ten does not end a run. */
+const leastRows = 1000;
+
+/** Fails the batch where the run, or its flow, has more rows in quarantine than the plan allows. */
+async function holdToLimit(
+  { claim, flow, target }: QuarantineContext,
+  limit: QuarantineLimit,
+): Promise<void> {
+  const counts = await lockQuarantine(target, claim.runId, flow.name);
+  const share = Math.floor(limit.ratio * Math.max(counts.flowRows, leastRows));
+  if (counts.run <= limit.rows && counts.flow <= share) return;
+  const over =
+    counts.run > limit.rows
+      ? `${counts.run} rows of this run are refused, quarantine_limit allows ${limit.rows}`
+      : `${counts.flow} rows of this flow are refused, quarantine_limit allows ${share} (ratio ${limit.ratio})`;
+  throw new RowfleetError('QUARANTINE_LIMIT', `${display(flow.target)}: ${over}`, {
+    hint: 'see what they have in common with `rowfleet status --errors`; mend them, or raise migration.quarantine_limit',
+  });
+}
+
+/**
+ * Loads what of a batch can be loaded, and puts each driving row that is refused into quarantine, in the target
+ * transaction that the caller has open. Throws QUARANTINE_LIMIT.
+ */
+export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Promise<QuarantineTally> {
+  const { claim, flow, source, target, seal } = ctx;
+  const limit = ctx.plan.settings.quarantineLimit;
+  const most = Math.max(0, limit.rows - (await countQuarantined(target, claim.runId)));
+  const { refused, ...tally } = await corner({ ...ctx, most }, range);
+  const leaf = flow.leaves.indexOf(range.leaf);
+  let rowsQuarantined = 0;
+  for (const { tid, refusal } of refused) {
+    ctx.signal.throwIfAborted();
+    const values = await readRefused(source, flow, range.leaf, tid);
+    await insertRefused(target, claim, { ...refusal, leaf, tid, ...values }, seal);
+    rowsQuarantined += values.outputs;
+  }
+  await holdToLimit(ctx, limit);
+  await barrier('copy.quarantine');
+  return { ...tally, rowsOut: tally.rowsOut + rowsQuarantined, rowsQuarantined };
+}

@@ -1,0 +1,70 @@
+import type { RefusedRow } from '../ledger/quarantine.ts';
+import { classify } from '../pg/failure-class.ts';
+import { ident, literal, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { fromClause, whereClause } from '../plan/select.ts';
+import type { Leaf, ResolvedFlow } from '../plan/types.ts';
+
+/** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
+const mostBytes = 16 * 1024 * 1024;
+
+const kept = (json: string): string =>
+  `(select case when pg_catalog.octet_length(j) <= ${mostBytes} then j end from (select (${json})::pg_catalog.text) as k (j))`;
+
+const namesOf = (columns: string[]): string => `array[${columns.map(literal).join(', ')}]::pg_catalog.text[]`;
+
+/** The first row of a query under a savepoint; undefined where the row's own values, or permissions, do not let it be computed. */
+async function attempt<R extends object>(source: Session, sql: string): Promise<R | undefined> {
+  await source.query('savepoint rowfleet_row');
+  try {
+    return (await planQuery<R>(source, sql)).rows[0];
+  } catch (error) {
+    if (!['row', 'give up'].includes(classify(error, 'source'))) throw error;
+    await source.query('rollback to savepoint rowfleet_row');
+    return undefined;
+  } finally {
+    await source.query('release savepoint rowfleet_row').catch(() => {});
+  }
+}
+
+function drivingSelect({ drivingKey }: ResolvedFlow, leaf: Leaf, tid: string): string {
+  const values = drivingKey.map((name) => `d.${ident(name)}::pg_catalog.text`);
+  const key =
+    drivingKey.length === 0
+      ? 'null::pg_catalog.text'
+      : `pg_catalog.json_object(${namesOf(drivingKey)}, array[${values.join(', ')}])::pg_catalog.text`;
+  return `select ${key} as key, ${kept('pg_catalog.row_to_json(d.*)')} as row
+    from only ${qualified(leaf)} as d where d.ctid = ${literal(tid)}::pg_catalog.tid`;
+}
+
+// `format` writes a value as COPY does; a cast to text does not for every type.
+const copied = (_: unknown, i: number): string =>
+  `case when r.c${i + 1} is not distinct from null then null else pg_catalog.format('%s', r.c${i + 1}) end`;
+
+/** What of a refused driving row is kept for people: its key, its values, and the rows that it would have become. */
+export async function readRefused(
+  source: Session,
+  flow: ResolvedFlow,
+  leaf: Leaf,
+  tid: string,
+): Promise<Pick<RefusedRow, 'outputs' | 'sourceKey' | 'sourceRow' | 'targetRows'>> {
+  const rows = `${fromClause(flow, leaf)} ${whereClause(flow, [`${flow.alias}.ctid = ${literal(tid)}::pg_catalog.tid`])}`;
+  const list = flow.columns.map(({ copyExpression }, i) => `(${copyExpression}\n) as c${i + 1}`).join(', ');
+  const object = `pg_catalog.json_object(${namesOf(flow.columns.map(({ name }) => name))}, array[${flow.columns.map(copied).join(', ')}])`;
+  const counted = await attempt<{ n: string }>(source, `select pg_catalog.count(*) as n ${rows}`);
+  const driving = await attempt<{ key: string | null; row: string | null }>(
+    source,
+    drivingSelect(flow, leaf, tid),
+  );
+  const yielded = await attempt<{ rows: string | null }>(
+    source,
+    `select ${kept(`select pg_catalog.json_agg(${object}) from (select ${list} ${rows}) as r`)} as rows`,
+  );
+  return {
+    outputs: Number(counted?.n ?? 0),
+    sourceKey: driving?.key ?? null,
+    sourceRow: driving?.row ?? null,
+    targetRows: yielded?.rows ?? null,
+  };
+}

@@ -1,0 +1,130 @@
+import type { Session } from '../pg/session.ts';
+import type { ExcludedRows } from '../plan/without-rows.ts';
+import type { ClaimedTask } from './claim.ts';
+import type { Queryable } from './ledger.ts';
+import type { Seal } from './seal.ts';
+
+/** Where on its way a row was refused: by an expression, by the target's types, or by its constraints. */
+export type RefusalStage = 'extract' | 'transform' | 'load' | 'constraint';
+
+/** Why a row was refused, without row values. */
+export interface Refusal {
+  stage: RefusalStage;
+  side: 'source' | 'target';
+  /** SQLSTATE. */
+  code: string;
+  constraint?: string;
+  column?: string;
+  message: string;
+}
+
+/** A driving row that cannot be loaded. */
+export interface RefusedRow extends Refusal {
+  /** Index into the flow's leaves. */
+  leaf: number;
+  /** Its ctid, as text. */
+  tid: string;
+  /** Target rows that it yields, as far as its join and where can be computed; else 0. */
+  outputs: number;
+  /** JSON object: key column of the driving table → text; null where it has no key. */
+  sourceKey: string | null;
+  /** JSON object: the driving row; null where it cannot be read or kept. */
+  sourceRow: string | null;
+  /** JSON array of objects, target column → text as COPY has it; null where they cannot be computed or kept. */
+  targetRows: string | null;
+}
+
+/** What a sealed column is bound to. */
+const contextOf = (runId: string, flow: string, column: string): string => `${runId} ${flow} ${column}`;
+
+/** Quarantines a row in the transaction of its batch, and counts its pattern. */
+export async function insertRefused(
+  on: Session,
+  claim: ClaimedTask,
+  row: RefusedRow,
+  seal: Seal,
+): Promise<void> {
+  const sealed = (column: string, text: string | null) =>
+    text === null ? null : seal.close(text, contextOf(claim.runId, claim.flow!, column));
+  await on.query(
+    `with held as (
+       insert into rowfleet.quarantine
+         (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, stage, code, constraint_name, column_name,
+          message, sealed_with, source_key, source_row, target_rows)
+       select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+         from rowfleet.run r where r.id = $1
+     )
+     insert into rowfleet.error_pattern as p (run_id, class, code, constraint_name, relation, side, message)
+     values ($1, 'row', $10, coalesce($11, ''), $5, $18, $13)
+     on conflict (run_id, class, code, constraint_name, relation, side)
+       do update set count = p.count + 1, last_at = clock_timestamp(), message = excluded.message`,
+    [
+      ...[claim.runId, claim.taskId, claim.number, claim.flow, claim.relation],
+      ...[row.leaf, row.tid, row.outputs, row.stage, row.code, row.constraint ?? null, row.column ?? null],
+      ...[row.message, seal.id],
+      sealed('source_key', row.sourceKey),
+      sealed('source_row', row.sourceRow),
+      sealed('target_rows', row.targetRows),
+      row.side,
+    ],
+  );
+}
+
+/** Rows in quarantine: those that are not in the target, whatever people decided about them. */
+export async function countQuarantined(on: Queryable, runId: string): Promise<number> {
+  const { rows } = await on.query(
+    `select count(*)::float8 as n from rowfleet.quarantine where run_id = $1 and state <> 'loaded'`,
+    [runId],
+  );
+  return rows[0].n;
+}
+
+/** What a flow's limit is judged by. */
+export interface QuarantineCounts {
+  /** Of the whole run. */
+  run: number;
+  /** Of the flow. */
+  flow: number;
+  /** Rows that the flow is expected to have, or has loaded where those are more. */
+  flowRows: number;
+}
+
+/** Counts while no other batch of the run may add to the quarantine, until this transaction ends. */
+export async function lockQuarantine(on: Session, runId: string, flow: string): Promise<QuarantineCounts> {
+  await on.query(`select pg_advisory_xact_lock(hashtextextended('rowfleet.quarantine ' || $1, 0))`, [runId]);
+  const { rows } = await on.query<QuarantineCounts>(
+    `select (select count(*)::float8 from rowfleet.quarantine where run_id = $1 and state <> 'loaded') as run,
+            (select count(*)::float8 from rowfleet.quarantine where run_id = $1 and flow = $2 and state <> 'loaded') as flow,
+            greatest(estimated_rows, (select coalesce(sum(rows_out), 0) from rowfleet.task t
+              where t.run_id = $1 and t.flow = $2 and t.state = 'done'))::float8 as "flowRows"
+       from rowfleet.flow where run_id = $1 and name = $2`,
+    [runId, flow],
+  );
+  return rows[0] ?? { run: 0, flow: 0, flowRows: 0 };
+}
+
+/**
+ * For each flow, the driving rows that its mapping is not held against: in quarantine, discarded, or loaded as a person
+ * edited them. Throws SEAL_KEY_MISSING where their keys are encrypted and this process has not the key.
+ */
+export async function readExcludedRows(
+  on: Queryable,
+  runId: string,
+  seal: Seal,
+): Promise<Record<string, ExcludedRows>> {
+  const { rows } = await on.query(
+    `select flow, leaf, tid, sealed_with, source_key from rowfleet.quarantine
+      where run_id = $1 and (state <> 'loaded' or edited is not null) order by id`,
+    [runId],
+  );
+  const excluded: Record<string, ExcludedRows> = {};
+  for (const { flow, leaf, tid, sealed_with, source_key } of rows) {
+    excluded[flow] ??= { keys: [], tids: [] };
+    if (source_key === null) excluded[flow].tids.push({ leaf, tid });
+    else
+      excluded[flow].keys.push(
+        JSON.parse(seal.open(source_key, sealed_with, contextOf(runId, flow, 'source_key'))),
+      );
+  }
+  return excluded;
+}
