@@ -21,26 +21,7 @@ const countOf = async (state: string) =>
     )
   ).rows[0].n as number;
 
-function crashes(begin: () => Promise<Scenario>): void {
-  it.each(['copy.extract', 'copy.load', 'copy.record', 'copy.commit'])(
-    'a loader killed at %s loses nothing',
-    async (name) => {
-      scenario = await begin();
-      const { fleet, ledger } = scenario;
-      const barriers = await createBarriers();
-      barriers.hold(name);
-      fleet.start('scheduler');
-      fleet.start('validator');
-      const victim = fleet.start('loader', { barriers });
-      const runId = await scenario.start();
-      expect(await barriers.reached(name)).toBe(victim.child.pid);
-      victim.kill('SIGKILL');
-      fleet.start('loader');
-      await scenario.expectWhole(runId);
-      expect(await attemptsOf(ledger, runId)).toMatchObject({ lost: 1, doneTwice: 0 });
-    },
-  );
-
+function sleeps(begin: () => Promise<Scenario>): void {
   it('a loader that sleeps past its lease loses its batch, and wakes up to nothing', async () => {
     scenario = await begin();
     const { fleet, ledger } = scenario;
@@ -59,9 +40,13 @@ function crashes(begin: () => Promise<Scenario>): void {
     await scenario.expectWhole(runId);
     expect(await attemptsOf(ledger, runId)).toMatchObject({ lost: 1, doneTwice: 0 });
   });
+}
+
+describe('with the queue in PostgreSQL', () => {
+  sleeps(() => createScenario());
 
   it('a loader that is asked to leave rolls back what it cannot finish, hands it back and goes', async () => {
-    scenario = await begin();
+    scenario = await createScenario();
     const { fleet, ledger } = scenario;
     const barriers = await createBarriers();
     barriers.hold('copy.extract');
@@ -85,7 +70,7 @@ function crashes(begin: () => Promise<Scenario>): void {
   });
 
   it('the whole fleet killed in the middle goes on with a new one', async () => {
-    scenario = await begin();
+    scenario = await createScenario();
     const { fleet, ledger } = scenario;
     fleet.start('scheduler');
     fleet.start('validator');
@@ -100,33 +85,31 @@ function crashes(begin: () => Promise<Scenario>): void {
     await scenario.expectWhole(runId);
     expect((await attemptsOf(ledger, runId)).doneTwice).toBe(0);
   });
-}
+});
 
-describe('crashes, with the queue in PostgreSQL', () => crashes(() => createScenario()));
-
-describeWith('redis', 'crashes, with the queue in Redis', () => {
+describeWith('redis', 'with the queue in Redis', () => {
   const begin = async () => {
     redis = await startRedis();
     return createScenario(redis.url);
   };
-  crashes(begin);
+  sleeps(begin);
 
-  it.each(['flushed', 'killed and restarted empty'])(
-    'a queue that is %s in the middle loses nothing',
-    async (how) => {
-      scenario = await begin();
-      const { fleet } = scenario;
-      const barriers = await createBarriers();
-      barriers.hold('copy.load');
-      fleet.start('scheduler');
-      fleet.start('validator');
-      fleet.start('loader', { barriers });
-      const runId = await scenario.start();
-      await barriers.reached('copy.load');
-      if (how === 'flushed') await redis!.flush();
-      else await redis!.restartEmpty();
-      barriers.release('copy.load');
-      await scenario.expectWhole(runId);
-    },
-  );
+  it('a queue that is emptied, and one that is killed and restarted empty, lose nothing', async () => {
+    scenario = await begin();
+    const { fleet } = scenario;
+    const barriers = await createBarriers();
+    barriers.hold('copy.load');
+    fleet.start('scheduler');
+    fleet.start('validator');
+    fleet.start('loader', { barriers });
+    const runId = await scenario.start();
+    await barriers.reached('copy.load');
+    await redis!.flush();
+    barriers.hold('copy.commit');
+    barriers.release('copy.load');
+    await barriers.reached('copy.commit');
+    await redis!.restartEmpty();
+    barriers.release('copy.commit');
+    await scenario.expectWhole(runId);
+  });
 });
