@@ -20,7 +20,8 @@ export interface PlanFile {
   fleetEnv: Record<string, string>;
 }
 
-const shellWord = (text: string): string =>
+/** The text as one word for a shell. */
+export const shellWord = (text: string): string =>
   /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** An error that carries everything that is wrong with a plan. */

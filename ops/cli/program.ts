@@ -5,6 +5,7 @@ import { addGenerateConfig } from './commands/generate-config.ts';
 import { addLoader } from './commands/loader.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
+import { addPause } from './commands/pause.ts';
 import { addResume } from './commands/resume.ts';
 import { addScheduler } from './commands/scheduler.ts';
 import { addStatus } from './commands/status.ts';
@@ -47,6 +48,7 @@ export function buildProgram(): Command {
     .addHelpText('after', epilogue);
   addGenerateConfig(program);
   addMigrate(program);
+  addPause(program);
   addResume(program);
   addCancel(program);
   addValidate(program);

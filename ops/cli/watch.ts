@@ -52,7 +52,8 @@ function lineView(everyMs: number, write: (snapshot: ProgressSnapshot) => void):
   return {
     show(snapshot) {
       const { phase, state } = snapshot.run;
-      const now = `${phase} ${state} ${snapshot.waiting}`;
+      const held = snapshot.holds.map(({ flow, cause }) => `${flow} ${cause}`).join();
+      const now = `${phase} ${state} ${snapshot.waiting} ${held}`;
       if (now === standing && Date.now() - wroteAt < everyMs) return;
       standing = now;
       wroteAt = Date.now();

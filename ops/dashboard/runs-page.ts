@@ -3,6 +3,7 @@ import type { RunSummary } from '../../src/ledger/read-run.ts';
 import type { LiveWorker } from '../../src/ledger/read-tasks.ts';
 import type { FleetOverview } from '../../src/progress/fleet.ts';
 import type { FlowProgress, ProgressSnapshot } from '../../src/progress/types.ts';
+import { holdText } from '../hold-text.ts';
 import { bytes, count, duration, percent } from '../units.ts';
 
 type Markup = ReturnType<typeof html>;
@@ -52,6 +53,8 @@ function progressLine({ overall, run }: ProgressSnapshot): Markup {
 
 function runSection(run: RunSummary, snapshot: ProgressSnapshot | undefined): Markup {
   const running = run.state === 'running';
+  const holds = snapshot?.holds ?? [];
+  const held = holds.some(({ reason }) => reason === run.waiting);
   return html`<section>
     <div class="line">
       <h2>${run.name}</h2>
@@ -61,7 +64,8 @@ function runSection(run: RunSummary, snapshot: ProgressSnapshot | undefined): Ma
       <span class="faint">${duration(run.elapsedSeconds)}, since ${run.createdAt.toISOString().slice(0, 19)}Z</span>
       ${run.findings > 0 ? html`<span class="findings">${plural(run.findings, 'finding')}</span>` : ''}
     </div>
-    ${run.waiting ? html`<p>Waiting: ${run.waiting}</p>` : ''}
+    ${holds.map((hold) => html`<p>${holdText(hold, snapshot!.at)}</p>`)}
+    ${run.waiting && !held ? html`<p>Waiting: ${run.waiting}</p>` : ''}
     ${run.error ? html`<p class="failed">${run.error.code}: ${run.error.message}</p>` : ''}
     ${run.error?.hint ? html`<p>${run.error.hint}</p>` : ''}
     ${snapshot ? progressLine(snapshot) : ''}

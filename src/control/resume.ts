@@ -1,5 +1,6 @@
 import { usageError } from '../errors.ts';
 import { deleteFindings } from '../ledger/findings.ts';
+import { liftPauses } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import {
   lockRuns,
@@ -61,6 +62,7 @@ export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promis
           'start a new run with `rowfleet migrate`',
         );
       }
+      await liftPauses(session, run.id);
       await reopenFailedTasks(session, run.id);
       if (finishedStates.includes(run.state)) {
         await deleteTasks(session, run.id, 'check');

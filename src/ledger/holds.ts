@@ -41,6 +41,14 @@ export async function liftHold(
   return rowCount ?? 0;
 }
 
+/** Takes every pause of a run away, of the whole and of its flows; tells how many there were. */
+export async function liftPauses(on: Queryable, runId: string): Promise<number> {
+  const { rowCount } = await on.query(`delete from rowfleet.hold where run_id = $1 and kind = 'pause'`, [
+    runId,
+  ]);
+  return rowCount ?? 0;
+}
+
 /** What holds a run back, the oldest first. */
 export async function readHolds(on: Queryable, runId: string): Promise<Hold[]> {
   const { rows } = await on.query(

@@ -1,4 +1,5 @@
 import { RowfleetError } from '../errors.ts';
+import { readHolds } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { readCopySeconds, readFlowFigures } from '../ledger/read-flows.ts';
 import { readEvents, readRunSummary } from '../ledger/read-run.ts';
@@ -36,6 +37,7 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
     at: clock.rows[0]!.at,
     run,
     waiting,
+    holds: run.state === 'running' ? await readHolds(session, runId) : [],
     overall: overallProgress({ run, waiting, figures, copySeconds, flows, builds, checks }),
     flows,
     builds,

@@ -1,3 +1,4 @@
+import type { Hold } from '../ledger/holds.ts';
 import type { RunEvent, RunSummary } from '../ledger/read-run.ts';
 import type { LiveWorker, RunningAttempt, TaskProgress } from '../ledger/read-tasks.ts';
 
@@ -52,6 +53,8 @@ export interface ProgressSnapshot {
   run: RunSummary;
   /** What the run waits for and why; null where it goes on. */
   waiting: string | null;
+  /** What holds a run that is running back, or one of its flows, the oldest first. */
+  holds: Hold[];
   overall: OverallProgress;
   flows: FlowProgress[];
   /** Indexes, keys and other objects that are brought back. */

@@ -40,6 +40,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       quarantined: 0,
     },
     waiting: null,
+    holds: [],
     overall: {
       rows: 490_000,
       estimatedRows: 1_000_000,

@@ -1,42 +1,84 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../../src/control/open.ts';
+import { liftPause } from '../../../src/control/pause.ts';
 import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
-import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
+import type { Ledger } from '../../../src/ledger/ledger.ts';
+import type { Run } from '../../../src/ledger/runs.ts';
+import { readProgress } from '../../../src/progress/snapshot.ts';
+import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
 import { followRun } from '../execute.ts';
-import { openPlanFile } from '../plan-file.ts';
+import { type ExitCode, exitCode } from '../exit-code.ts';
+import { openPlanFile, type PlanFile } from '../plan-file.ts';
 import { withBell } from '../queue.ts';
+import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
 
 interface ResumeOptions extends CommonOptions {
   config: string;
   attach?: boolean;
+  flow?: string;
+}
+
+async function resumeFlow(ledger: Ledger, run: Run, flow: string, options: ResumeOptions): Promise<ExitCode> {
+  const lifted = await withBell(ledger, async (bell) => {
+    const lifted = await liftPause(ledger, run, { flow, actor: actor() });
+    await bell.ring(run.id);
+    return lifted;
+  });
+  if (options.json === true) emit('resumed', { run: run.id, flow, lifted });
+  else say(`flow ${printable(flow)} of run ${run.id} ${lifted ? 'goes on' : 'was not paused'}`);
+  return exitCode.verified;
+}
+
+/** Whether a run that was paused goes on with the fleet that is there, so that nothing more is to be done. */
+async function wentOn(ledger: Ledger, run: Run, options: ResumeOptions): Promise<boolean> {
+  if (run.state !== 'running') return false;
+  const lifted = await liftPause(ledger, run, { actor: actor() });
+  if (!lifted) return false;
+  const { workers } = await readProgress(ledger, run.id);
+  if (!workers.some(({ kind }) => kind === 'scheduler')) return false;
+  await withBell(ledger, (bell) => bell.ring(run.id));
+  if (options.json === true) emit('resumed', { run: run.id, flow: null, lifted: true });
+  else say(`run ${run.id} goes on`);
+  return true;
+}
+
+async function resume(
+  ledger: Ledger,
+  file: PlanFile,
+  options: ResumeOptions,
+  runId?: string,
+): Promise<ExitCode> {
+  const run = await chooseRun(ledger, file.plan.name, runId);
+  if (options.flow !== undefined) return resumeFlow(ledger, run, options.flow, options);
+  if (await wentOn(ledger, run, options)) return exitCode.verified;
+  await withBell(ledger, async (bell) => {
+    await resumeRun(ledger, run, actor());
+    await bell.ring(run.id);
+  });
+  return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
 }
 
 /** `rowfleet resume`: goes on with an unfinished run of a plan, from any host. */
 export function addResume(program: Command): void {
   const command = program
     .command('resume')
-    .summary('go on with an unfinished run')
+    .summary('go on with an unfinished or paused run')
     .description(
       'Goes on with the unfinished run of a plan where it stands, from any host: batches that were copied stay copied. ' +
-        'Works with the plan as the run recorded it. Exit codes as for migrate.',
+        'Works with the plan as the run recorded it. Exit codes as for migrate. A run that is only paused goes on with the ' +
+        'fleet that it has; the command ends with 0 then.',
     )
     .argument('[run]', 'id of the run; the unfinished one of the plan by default');
   withPlanOption(command)
     .option('--attach', 'only resume the run, and watch a fleet that is there')
+    .option('--flow <name>', 'lift only the pause of this flow')
     .addHelpText('after', '\nExample:\n  rowfleet resume -c plan.yaml');
   withCommonOptions(command).action(
     perform(async (options: ResumeOptions, run?: string) => {
       const runId = run === undefined ? undefined : runIdOf(run);
       const file = openPlanFile(options.config, options);
-      return withLedger(file.target, async (ledger) => {
-        const run = await chooseRun(ledger, file.plan.name, runId);
-        await withBell(ledger, async (bell) => {
-          await resumeRun(ledger, run, actor());
-          await bell.ring(run.id);
-        });
-        return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
-      });
+      return withLedger(file.target, (ledger) => resume(ledger, file, options, runId));
     }),
   );
 }

@@ -1,4 +1,5 @@
 import type { FlowProgress, ProgressSnapshot } from '../../../src/progress/types.ts';
+import { holdText } from '../../hold-text.ts';
 import { bytes, compact, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { left, printable, right, shorten, widthOf } from './text.ts';
@@ -77,10 +78,14 @@ function activity(snapshot: ProgressSnapshot): string {
   return parts.join(' · ');
 }
 
-/** Why the run, or a part of it, waits: the run's own reason, then batches that failed and are tried again. */
+/** Why the run, or a part of it, waits: what holds it, its own reason, then batches that failed and are tried again. */
 function waitingLine(snapshot: ProgressSnapshot): string | undefined {
+  const whole = snapshot.holds.find(({ flow }) => flow === null);
+  if (whole !== undefined) return printable(holdText(whole, snapshot.at));
   if (snapshot.waiting !== null) return `waiting ${printable(snapshot.waiting)}`;
   const trouble = snapshot.troubled[0];
+  const part = snapshot.holds[0];
+  if (part !== undefined) return printable(holdText(part, snapshot.at));
   if (trouble === undefined) return undefined;
   const again = trouble.notBefore === null ? trouble.state : `next try ${timeOfDay(trouble.notBefore)}`;
   const tries = trouble.failures === 0 ? 'is tried again' : `failed ${plural(trouble.failures, 'time')}`;

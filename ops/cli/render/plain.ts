@@ -1,4 +1,5 @@
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { holdText } from '../../hold-text.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { printable } from './text.ts';
 
@@ -25,9 +26,11 @@ function figures(snapshot: ProgressSnapshot): string[] {
 
 /** The progress of a run as one line, for an output that is no terminal. */
 export function renderLine(snapshot: ProgressSnapshot): string {
-  const { run, overall, at, waiting } = snapshot;
+  const { run, overall, at, waiting, holds } = snapshot;
   const head = `${timeOfDay(at)}  run ${run.id}  ${run.state === 'running' ? run.phase : run.state}`;
   const parts = [head, percent(overall.fraction), ...figures(snapshot)];
-  if (waiting !== null) parts.push(`waiting ${printable(waiting)}`);
+  if (holds.length > 0) parts.push(...holds.map((hold) => printable(holdText(hold, at))));
+  if (waiting !== null && !holds.some(({ reason }) => reason === waiting))
+    parts.push(`waiting ${printable(waiting)}`);
   return parts.join('  ');
 }

@@ -2,6 +2,7 @@ import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { RunSummary } from '../../../src/ledger/read-run.ts';
 import type { RunningAttempt, TaskProgress } from '../../../src/ledger/read-tasks.ts';
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import { holdText } from '../../hold-text.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
@@ -42,7 +43,7 @@ export function renderRuns(runs: RunSummary[], color: boolean): string[] {
 }
 
 function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
-  const { run, overall, waiting } = snapshot;
+  const { run, overall, waiting, holds } = snapshot;
   const eta =
     'seconds' in overall.eta ? duration(overall.eta.seconds) : `not known yet: ${overall.eta.reason}`;
   const lines = [
@@ -59,7 +60,9 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
         `  refused  ${plural(run.quarantined, 'row')} in quarantine: rowfleet quarantine list ${run.id}`,
       ),
     );
-  if (waiting !== null) lines.push(paint.warn(`  waiting  ${printable(waiting)}`));
+  for (const hold of holds) lines.push(paint.warn(`  ${printable(holdText(hold, snapshot.at))}`));
+  if (waiting !== null && !holds.some(({ reason }) => reason === waiting))
+    lines.push(paint.warn(`  waiting  ${printable(waiting)}`));
   if (run.error !== null) {
     lines.push(`  ${paint.bad('error')}    ${printable(run.error.message)} ${codeOf(run.error)}`);
     if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);

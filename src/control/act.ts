@@ -1,0 +1,57 @@
+import { usageError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { lockRun } from '../ledger/lock-run.ts';
+import { type Run, type RunState, recordEvent } from '../ledger/runs.ts';
+import { nearest } from '../nearest.ts';
+import { type Session, withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+
+/** What a person asks for. */
+export interface Request {
+  /** Who asks, for the audit. */
+  actor: string;
+  /** States in which a run can be asked for it. */
+  allowed: readonly RunState[];
+  /** What cannot be done in another state, as in "cannot be paused". */
+  deed: string;
+}
+
+/**
+ * Does to a run what a person asked for, in one transaction: authorise, act, and the audit where `act` tells in words
+ * what it changed. Nobody else changes the run meanwhile. Throws RUN_STATE.
+ */
+export function actOn<T>(
+  ledger: Ledger,
+  runId: string,
+  { actor, allowed, deed }: Request,
+  act: (tx: Session, run: Run) => Promise<{ changed: string | null; result: T }>,
+): Promise<T> {
+  return withSession(ledger.pool, (session) =>
+    inTransaction(session, 'read committed', async () => {
+      const run = await lockRun(session, runId);
+      if (!allowed.includes(run.state)) {
+        const when = allowed.join(' or ');
+        throw usageError(
+          'RUN_STATE',
+          `run ${run.id} is ${run.state} and cannot be ${deed}`,
+          `that is for a run that is ${when}; see \`rowfleet status ${run.id}\``,
+        );
+      }
+      const { changed, result } = await act(session, run);
+      if (changed !== null) await recordEvent(session, run.id, actor, changed);
+      return result;
+    }),
+  );
+}
+
+/** Throws FLOW_UNKNOWN unless the run has a flow of that name. */
+export function requireFlow(run: Run, flow: string): void {
+  const names = run.plan.flows.map(({ name }) => name);
+  if (names.includes(flow)) return;
+  const near = nearest(flow, names);
+  throw usageError(
+    'FLOW_UNKNOWN',
+    `run ${run.id} has no flow "${flow}"`,
+    near === undefined ? `its flows: ${names.join(', ')}` : `did you mean ${near}?`,
+  );
+}
