@@ -1,13 +1,14 @@
 import { RowfleetError } from '../errors.ts';
 import type { Refusal } from '../ledger/quarantine.ts';
-import { columnOf, constraintOf, safeMessage, sqlState } from '../pg/errors.ts';
-import { classify } from '../pg/failure-class.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { copyInStatement, copyOutStatement, type TidRange } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import { halve } from './halve.ts';
-import { type RelayOutcome, type RelayTally, tryRelay } from './relay.ts';
+import { refusalOf } from './refusal.ts';
+import type { RelayTally } from './relay.ts';
+import { relayUnderSavepoint } from './relay-under-savepoint.ts';
+import { sweep } from './sweep.ts';
 
 /** Both sessions are in the batch's transactions. */
 export interface CornerContext {
@@ -30,43 +31,17 @@ export interface Cornered extends RelayTally {
   refused: CorneredRow[];
 }
 
-type Refused = Extract<RelayOutcome, { kind: 'refused' }>;
+/** COPYs that halving may cost one batch, before its rows go through a stage and are looked at all at once. */
+const mostTries = 200;
 
 const foreignKeyViolation = '23503';
 
-function refusalOf({ side, error }: Refused): Refusal {
-  const code = sqlState(error)!;
-  const constraint = constraintOf(error);
-  const column = columnOf(error);
-  return {
-    stage: side === 'source' ? 'extract' : /^(23|44)/.test(code) ? 'constraint' : 'load',
-    side,
-    code,
-    message: safeMessage(error).replace(/, line \d+ of the batch/, ''),
-    ...(constraint === undefined ? {} : { constraint }),
-    ...(column === undefined ? {} : { column }),
-  };
-}
-
-const both = ({ source, target }: CornerContext, sql: string) =>
-  Promise.all([source.query(sql), target.query(sql)]);
-
-/** Copies a range under a savepoint, so that a refusal undoes no more than the range. Throws what is no row's fault. */
-async function tryRange(ctx: CornerContext, range: TidRange): Promise<RelayOutcome> {
-  const { flow, source, target, signal, onBytes } = ctx;
-  await both(ctx, 'savepoint rowfleet_range');
-  const outcome = await tryRelay(
+const tryRange = ({ flow, source, target, signal, onBytes }: CornerContext, range: TidRange) =>
+  relayUnderSavepoint(
     { session: source, statement: copyOutStatement(flow, range) },
     { session: target, statement: copyInStatement(flow) },
     { signal, onBytes },
   );
-  if (outcome.kind === 'refused') {
-    if (classify(outcome.error, outcome.side) !== 'row') throw outcome.error;
-    await both(ctx, 'rollback to savepoint rowfleet_range');
-  }
-  await both(ctx, 'release savepoint rowfleet_range');
-  return outcome;
-}
 
 /**
  * What a foreign key refused is tried once more, now that the rows of the batch that it may refer to are in; each pass
@@ -107,28 +82,35 @@ function tooMany(
 
 /**
  * Loads what of a range can be loaded: what is refused is cut in two, until each refused driving row stands alone. The
- * COPYs are those of a plain load, so they mean the same. Rows that come in are kept; nothing is recorded.
+ * COPYs are those of a plain load, so they mean the same. Where that becomes too much, a sweep finds most of the
+ * refused rows at once. Rows that come in are kept; nothing is recorded.
  */
 export async function corner(ctx: CornerContext, range: TidRange): Promise<Cornered> {
   await ctx.target.query('set constraints all immediate');
   const tally: RelayTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
   const refused = new Map<TidRange, CorneredRow>();
-  const open = [range];
-  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+  const refuse = (at: TidRange, row: CorneredRow) => {
+    refused.set(at, row);
+    if (refused.size > ctx.most) throw tooMany(ctx, at, row);
+  };
+  let open = [range];
+  for (let tries = 1; open.length > 0; tries++) {
     ctx.signal.throwIfAborted();
+    if (tries === mostTries) {
+      const swept = await sweep(ctx, open);
+      for (const row of swept) refuse({ ...range, from: row.tid, to: row.tid }, row);
+      const except = swept.map(({ tid }) => tid);
+      open = open.map((each) => ({ ...each, except }));
+    }
+    const next = open.pop()!;
     const outcome = await tryRange(ctx, next);
     if (outcome.kind === 'copied') {
       add(tally, outcome);
       continue;
     }
     const cut = await halve(ctx.source, next);
-    if (cut.kind === 'halves') {
-      open.push(cut.halves[1], cut.halves[0]);
-      continue;
-    }
-    const row = { tid: cut.tid, refusal: refusalOf(outcome) };
-    refused.set(next, row);
-    if (refused.size > ctx.most) throw tooMany(ctx, next, row);
+    if (cut.kind === 'halves') open.push(cut.halves[1], cut.halves[0]);
+    else refuse(next, { tid: cut.tid, refusal: refusalOf(outcome) });
   }
   await tryAgain(ctx, refused, tally);
   return { ...tally, refused: [...refused.values()] };

@@ -124,20 +124,25 @@ const conditions: Record<string, string> = {
 const copyContext = (error: ServerError | undefined) =>
   /^COPY ([^",\n]+), line (\d+)(?:, column ([^":,\n]+))?/.exec(error?.where ?? '');
 
-/** `: table public.chunks, column id, constraint chunks_pkey`, as far as the server named them. */
-function place(error: ServerError): string {
+/** `table public.chunks`, `column id`, `constraint chunks_pkey`, as far as the server named them. */
+function placesOf(error: ServerError): string[] {
   const copy = copyContext(error);
   const named = error.table === undefined ? undefined : `${error.schema ?? ''}.${error.table}`;
   const table = named ?? copy?.[1];
   const column = error.column ?? copy?.[3];
-  const parts = [
+  return [
     table && `table ${table}`,
     column && `column ${column}`,
     copy && `line ${copy[2]} of the batch`,
     error.dataType && `type ${error.dataType}`,
     error.constraint && `constraint ${error.constraint}`,
-  ].filter(Boolean);
-  return parts.length === 0 ? '' : `: ${parts.join(', ')}`;
+  ].filter((place) => typeof place === 'string' && place !== '') as string[];
+}
+
+/** `not-null violation (SQLSTATE 23502): table public.chunks, column id`: a refusal without the row's values. */
+export function refusalMessage(code: string, places: string[], otherwise = 'row refused'): string {
+  const place = places.length === 0 ? '' : `: ${places.join(', ')}`;
+  return `${conditions[code] ?? otherwise} (SQLSTATE ${code})${place}`;
 }
 
 /**
@@ -151,8 +156,7 @@ export function safeMessage(error: unknown): string {
   if (server === undefined) return clean(error instanceof Error ? error.message : String(error));
   if (raises(server) || /^(22|23|44)/.test(server.code)) {
     const raised = raises(server) ? 'error raised by a function' : undefined;
-    const condition = conditions[server.code] ?? raised ?? 'row refused';
-    return clean(`${condition} (SQLSTATE ${server.code})${place(server)}`);
+    return clean(refusalMessage(server.code, placesOf(server), raised));
   }
   return clean(`${server.message} (SQLSTATE ${server.code})`);
 }

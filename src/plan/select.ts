@@ -9,6 +9,8 @@ export interface TidRange {
   leaf: Leaf;
   from: string | null;
   to: string | null;
+  /** Rows of the range that do not count. Defaults to none. */
+  except?: string[];
 }
 
 /** The range of blocks `fromBlock` (inclusive) to `toBlock` (exclusive; null: to the end). */
@@ -34,18 +36,21 @@ export function whereClause(flow: ResolvedFlow, conditions: string[] = []): stri
 }
 
 /** What a driving row under the given alias must be to stand in a range. */
-export function rangeConditions(alias: string, { leaf, from, to }: TidRange): string[] {
+export function rangeConditions(alias: string, { leaf, from, to, except = [] }: TidRange): string[] {
   if (!leaf.hasCtid) return [];
   const tid = (text: string) => `${literal(text)}::pg_catalog.tid`;
   return [
     ...(from === null ? [] : [`${alias}.ctid >= ${tid(from)}`]),
     ...(to === null ? [] : [`${alias}.ctid < ${tid(to)}`]),
+    ...(except.length === 0
+      ? []
+      : [`${alias}.ctid not in (select pg_catalog.unnest(array[${except.map(tid).join(', ')}]))`]),
   ];
 }
 
-/** The rows of one range, as the target's columns: what a batch copies. */
-export function batchSelect(flow: ResolvedFlow, range: TidRange): string {
-  const list = flow.columns.map((column) => `(${column.copyExpression}\n)`).join(', ');
+/** The rows of one range, as the target's columns: what a batch copies. `before` stands before them in the list. */
+export function batchSelect(flow: ResolvedFlow, range: TidRange, before: string[] = []): string {
+  const list = [...before, ...flow.columns.map((column) => `(${column.copyExpression}\n)`)].join(', ');
   return `select ${list} ${fromClause(flow, range.leaf)} ${whereClause(flow, rangeConditions(flow.alias, range))}`;
 }
 

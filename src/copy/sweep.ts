@@ -1,0 +1,159 @@
+import type { Refusal } from '../ledger/quarantine.ts';
+import { refusalMessage } from '../pg/errors.ts';
+import { classify } from '../pg/failure-class.ts';
+import { display, ident, literal, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { batchSelect, type TidRange } from '../plan/select.ts';
+import type { CornerContext, CorneredRow } from './corner.ts';
+import { halve } from './halve.ts';
+import { refusalOf, stageOf } from './refusal.ts';
+import { relayUnderSavepoint } from './relay-under-savepoint.ts';
+import { readTargetRules, type TargetRules } from './target-rules.ts';
+
+const stage = 'pg_temp.rowfleet_stage';
+
+/** Something that rows on the stage may be refused by: SQL that gives `tid`, and `code` where it is not known before. */
+interface SetCheck {
+  sql: string;
+  refusal: Pick<Refusal, 'column' | 'constraint'> & { code?: string };
+}
+
+/** Runs SQL of the sweep under a savepoint: what it cannot tell is left to halving. */
+async function attempt<T>(target: Session, fn: () => Promise<T>, otherwise: T): Promise<T> {
+  await target.query('savepoint rowfleet_sweep');
+  try {
+    return await fn();
+  } catch (error) {
+    if (!['row', 'give up'].includes(classify(error, 'target'))) throw error;
+    await target.query('rollback to savepoint rowfleet_sweep');
+    return otherwise;
+  } finally {
+    await target.query('release savepoint rowfleet_sweep').catch(() => {});
+  }
+}
+
+/**
+ * Puts the rows of the ranges on the stage as text, each with the ctid of its driving row. Rows that the source itself
+ * refuses are cut out of them and returned.
+ */
+async function fillStage(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredRow[]> {
+  const { flow, source, target, signal, onBytes } = ctx;
+  const columns = ['tid', ...flow.columns.map((_, i) => `c${i + 1}`)].map(
+    (name) => `${name} pg_catalog.text`,
+  );
+  await target.query(`create temp table rowfleet_stage (${columns.join(', ')}) on commit drop`);
+  const refused: CorneredRow[] = [];
+  const open = [...ranges];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const select = batchSelect(flow, next, [`${flow.alias}.ctid`]);
+    const outcome = await relayUnderSavepoint(
+      { session: source, statement: `copy (${select}) to stdout (format text)` },
+      { session: target, statement: `copy ${stage} from stdin (format text)` },
+      { signal, onBytes },
+    );
+    if (outcome.kind === 'copied') continue;
+    const cut = await halve(source, next);
+    if (cut.kind === 'halves') open.push(...cut.halves);
+    else refused.push({ tid: cut.tid, refusal: refusalOf(outcome) });
+  }
+  await target.query(`analyze ${stage}`);
+  return refused;
+}
+
+/** Types with what they are declared with, domains' constraints among it: read as COPY would read them. */
+function typeChecks({ columns, readsInputErrors }: TargetRules): SetCheck[] {
+  return columns.map(({ name, type }, i) => {
+    const code = readsInputErrors
+      ? `(select sql_error_code from pg_catalog.pg_input_error_info(s.c${i + 1}, ${literal(type)}))`
+      : `pg_temp.rowfleet_reads_${i + 1}(s.c${i + 1})`;
+    return {
+      sql: `select tid, code from (select s.tid, ${code} as code from ${stage} s where s.c${i + 1} is not null) r where code is not null`,
+      refusal: { column: name },
+    };
+  });
+}
+
+/** Before version 16 only an exception tells that a value is not of a type. */
+async function createReaders(target: Session, { columns, readsInputErrors }: TargetRules): Promise<void> {
+  if (readsInputErrors) return;
+  for (const [i, { type }] of columns.entries()) {
+    await target.query(
+      `create function pg_temp.rowfleet_reads_${i + 1}(given pg_catalog.text) returns pg_catalog.text language plpgsql as
+       ${literal(`declare taken ${type}; begin taken := given; return null; exception when others then return sqlstate; end`)}`,
+    );
+  }
+}
+
+function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): SetCheck[] {
+  const rows = `(select s.tid, ${columns.map(({ name, type }, i) => `s.c${i + 1}::${type} as ${ident(name)}`).join(', ')} from ${stage} s offset 0) as r`;
+  const equal = (key: string[]) => key.map((name) => `t.${ident(name)} = r.${ident(name)}`).join(' and ');
+  return [
+    ...columns.flatMap(({ name, notNull }, i): SetCheck[] =>
+      notNull
+        ? [
+            {
+              sql: `select s.tid from ${stage} s where s.c${i + 1} is null`,
+              refusal: { code: '23502', column: name },
+            },
+          ]
+        : [],
+    ),
+    ...checks.map(
+      ({ name, expression }): SetCheck => ({
+        sql: `select tid from ${rows} where not (${expression})`,
+        refusal: { code: '23514', constraint: name },
+      }),
+    ),
+    ...uniques.map(
+      ({ name, key }): SetCheck => ({
+        sql: `select tid from (select r.*, pg_catalog.row_number() over (partition by ${key.map((column) => `r.${ident(column)}`).join(', ')} order by r.tid::pg_catalog.tid) as nth from ${rows}) as r
+          where ${key.map((column) => `r.${ident(column)} is not null`).join(' and ')}
+            and (nth > 1 or exists (select from ${table} as t where ${equal(key)}))`,
+        refusal: { code: '23505', constraint: name },
+      }),
+    ),
+  ];
+}
+
+/** Takes what a check finds off the stage, so that a row is refused once, by the first. */
+async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<CorneredRow[]> {
+  const found = await attempt(
+    ctx.target,
+    async () =>
+      (
+        await ctx.target.query<{ tid: string; code?: string }>(
+          `with found as (${sql}), gone as (delete from ${stage} where tid in (select tid from found))
+           select distinct on (tid) * from found order by tid`,
+        )
+      ).rows,
+    [],
+  );
+  return found.map(({ tid, code = refusal.code! }) => {
+    const places = [
+      `table ${display(ctx.flow.target)}`,
+      ...(refusal.column === undefined ? [] : [`column ${refusal.column}`]),
+      ...(refusal.constraint === undefined ? [] : [`constraint ${refusal.constraint}`]),
+    ];
+    const message = refusalMessage(code, places);
+    return { tid, refusal: { ...refusal, stage: stageOf(code), side: 'target', code, message } };
+  });
+}
+
+/**
+ * Finds refused rows of the ranges by a few statements over all of them: expressions, types, NOT NULL, CHECK and unique keys. It may
+ * miss what is refused otherwise, by a trigger say, but never names a row that would be taken.
+ */
+export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredRow[]> {
+  const { flow, target } = ctx;
+  return attempt(target, async () => {
+    const rules = await readTargetRules(target, flow);
+    const found = await fillStage(ctx, ranges);
+    await createReaders(target, rules);
+    for (const check of [...typeChecks(rules), ...ruleChecks(rules, qualified(flow.target))]) {
+      ctx.signal.throwIfAborted();
+      found.push(...(await take(ctx, check)));
+    }
+    await target.query(`drop table ${stage}`);
+    return found;
+  }, []);
+}
