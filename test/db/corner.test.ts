@@ -98,6 +98,15 @@ describe.each([[14], [18]] as const)('PostgreSQL %i', (version) => {
     ]);
   });
 
+  test('a deferred key refuses a row at once, not all of the batch at its commit', async () => {
+    const sane = { ...flow, where: 'i.id in (5, 6, 8, 9)' };
+    await target.exec('truncate item');
+    const { refused, rowsIn } = await inBatch((ctx, range) => corner({ ...ctx, flow: sane }, range));
+    expect(await idsAt(refused)).toEqual([6]);
+    expect(rowsIn).toBe(3);
+    await target.exec('truncate item');
+  });
+
   test('many refused rows of a batch are all found, and every other row is loaded', async () => {
     const { refused, rowsIn, rowsOut } = await inBatch(corner);
     const bad = await idsOf(`${byTypes} or ${byRules} or ${otherwise}`);
