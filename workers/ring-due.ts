@@ -9,7 +9,7 @@ import { type OpenTask, readOpenTasks } from '../src/ledger/tasks.ts';
 /** After this long a ring that led to nothing is held against the queue: it may have been emptied. */
 const ringAgainMs = 3_000;
 
-const jobs = { batch: copyJob, build: buildJob, check: validateJob };
+const jobs = { batch: copyJob, mend: copyJob, build: buildJob, check: validateJob };
 const queueOf = (queues: Queues, kind: OpenTask['kind']) => queues[jobs[kind].queue];
 
 /** When a run's scheduler last rang, by task, attempt and state. */

@@ -53,12 +53,12 @@ export async function readFlows(on: Queryable, runId: string): Promise<FlowRow[]
   return rows;
 }
 
-/** Starts flows again from nothing: their batches go, cutting begins anew. The caller empties the target. */
+/** Starts flows again from nothing: their batches go, with what these put into quarantine, and cutting begins anew. The caller empties the target. */
 export async function restartFlows(on: Queryable, runId: string, names: string[]): Promise<void> {
-  await on.query(`delete from rowfleet.task where run_id = $1 and kind = 'batch' and flow = any($2)`, [
-    runId,
-    names,
-  ]);
+  await on.query(
+    `delete from rowfleet.task where run_id = $1 and kind in ('batch', 'mend') and flow = any($2)`,
+    [runId, names],
+  );
   await on.query(
     `update rowfleet.flow set cut_done = false, cut = cut || '{"leaf": 0, "nextBlock": 0}'
       where run_id = $1 and name = any($2)`,

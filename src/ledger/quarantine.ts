@@ -3,6 +3,7 @@ import type { ExcludedRows } from '../plan/without-rows.ts';
 import type { ClaimedTask } from './claim.ts';
 import type { Queryable } from './ledger.ts';
 import type { Seal } from './seal.ts';
+import { closeColumn, openColumn } from './sealed-columns.ts';
 
 /** Where on its way a row was refused: by an expression, by the target's types, or by its constraints. */
 export type RefusalStage = 'extract' | 'transform' | 'load' | 'constraint';
@@ -34,9 +35,6 @@ export interface RefusedRow extends Refusal {
   targetRows: string | null;
 }
 
-/** What a sealed column is bound to. */
-const contextOf = (runId: string, flow: string, column: string): string => `${runId} ${flow} ${column}`;
-
 /** Quarantines a row in the transaction of its batch, and counts its pattern. */
 export async function insertRefused(
   on: Session,
@@ -44,8 +42,7 @@ export async function insertRefused(
   row: RefusedRow,
   seal: Seal,
 ): Promise<void> {
-  const sealed = (column: string, text: string | null) =>
-    text === null ? null : seal.close(text, contextOf(claim.runId, claim.flow!, column));
+  const owner = { runId: claim.runId, flow: claim.flow! };
   await on.query(
     `with held as (
        insert into rowfleet.quarantine
@@ -62,9 +59,9 @@ export async function insertRefused(
       ...[claim.runId, claim.taskId, claim.number, claim.flow, claim.relation],
       ...[row.leaf, row.tid, row.outputs, row.stage, row.code, row.constraint ?? null, row.column ?? null],
       ...[row.message, seal.id],
-      sealed('source_key', row.sourceKey),
-      sealed('source_row', row.sourceRow),
-      sealed('target_rows', row.targetRows),
+      closeColumn(seal, owner, 'source_key', row.sourceKey),
+      closeColumn(seal, owner, 'source_row', row.sourceRow),
+      closeColumn(seal, owner, 'target_rows', row.targetRows),
       row.side,
     ],
   );
@@ -120,11 +117,9 @@ export async function readExcludedRows(
   const excluded: Record<string, ExcludedRows> = {};
   for (const { flow, leaf, tid, sealed_with, source_key } of rows) {
     excluded[flow] ??= { keys: [], tids: [] };
-    if (source_key === null) excluded[flow].tids.push({ leaf, tid });
-    else
-      excluded[flow].keys.push(
-        JSON.parse(seal.open(source_key, sealed_with, contextOf(runId, flow, 'source_key'))),
-      );
+    const key = openColumn(seal, { runId, flow, sealedWith: sealed_with }, 'source_key', source_key);
+    if (key === null) excluded[flow].tids.push({ leaf, tid });
+    else excluded[flow].keys.push(JSON.parse(key));
   }
   return excluded;
 }

@@ -56,6 +56,7 @@ export interface LiveWorker {
 const label = `
   case t.kind
     when 'batch' then 'batch of ' || t.flow
+    when 'mend' then 'refused rows of ' || t.flow
     when 'build' then coalesce(
       (select o.kind || ' ' || o.name from rowfleet.object o where o.id = (t.spec ->> 'object')::bigint), 'build')
     else (t.spec ->> 'check') || coalesce(' of ' || coalesce(t.spec ->> 'name', t.spec ->> 'flow'), '')

@@ -28,7 +28,8 @@ function readKey(given: string): Buffer {
   );
 }
 
-function missingKey(sealedWith: string): RowfleetError {
+/** The values are encrypted with a key that this process has not. */
+export function missingKey(sealedWith: string): RowfleetError {
   return usageError(
     'SEAL_KEY_MISSING',
     `the row is encrypted with key ${sealedWith}, which is not the one in ${variable}`,

@@ -3,7 +3,7 @@ import type { CutState } from './flows.ts';
 import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
 
-export type TaskKind = 'batch' | 'build' | 'check';
+export type TaskKind = 'batch' | 'build' | 'check' | 'mend';
 export type TaskMode = 'copy' | 'corner' | 'reload';
 
 /** What a batch copies: blocks of one leaf of its flow's driving table. */

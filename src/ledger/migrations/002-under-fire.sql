@@ -77,7 +77,8 @@ create table rowfleet.quarantine (
   rows_in int,                        -- once loaded: target rows that came of it
   quarantined_at timestamptz not null default clock_timestamp(),
   settled_at timestamptz,
-  settled_by text
+  settled_by text,
+  history jsonb not null default '[]' -- what was done to it, without row values: [{at, by, did}]
 );
 create index quarantine_run on rowfleet.quarantine (run_id, flow, state);
 create index quarantine_task on rowfleet.quarantine (task_id);

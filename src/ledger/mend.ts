@@ -1,0 +1,205 @@
+import type { Session } from '../pg/session.ts';
+import type { ClaimedTask } from './claim.ts';
+import type { Queryable } from './ledger.ts';
+import type { Refusal, RefusedRow } from './quarantine.ts';
+import type { QuarantineState, TargetRow } from './read-quarantine.ts';
+import type { Seal } from './seal.ts';
+import { closeColumn, closeColumnLike, openColumn } from './sealed-columns.ts';
+
+/** Which rows a mend task sends again. */
+export interface MendSpec {
+  flow: string;
+  /** Ids of the quarantine. */
+  quarantine: string[];
+}
+
+/** Rows that one transaction sends again: few enough for the time that a batch gets. */
+const mostAtOnce = 100;
+
+/** SQL of one more entry of a row's history, from SQL of who did it and of what. */
+const deed = (by: string, did: string): string =>
+  `history || jsonb_build_object('at', clock_timestamp(), 'by', ${by}::text, 'did', ${did}::text)`;
+
+/** Marks rows as sent, without an edit of theirs, and writes the tasks that send them. The caller has them locked. */
+export async function sendRows(
+  on: Queryable,
+  runId: string,
+  flow: { name: string; target: string },
+  ids: string[],
+  actor: string,
+): Promise<void> {
+  await on.query(
+    `update rowfleet.quarantine
+        set state = 'sent', edited = null, settled_at = null, settled_by = null, history = ${deed('$2', `'sent again'`)}
+      where id = any($1)`,
+    [ids, actor],
+  );
+  for (let from = 0; from < ids.length; from += mostAtOnce) {
+    const spec: MendSpec = { flow: flow.name, quarantine: ids.slice(from, from + mostAtOnce) };
+    await on.query(
+      `insert into rowfleet.task (run_id, kind, flow, relation, spec) values ($1, 'mend', $2, $3, $4)`,
+      [runId, flow.name, flow.target, JSON.stringify(spec)],
+    );
+  }
+}
+
+/** A row that is to be changed: enough to keep its values as they are kept. */
+export interface KeptRow {
+  id: string;
+  runId: string;
+  flow: string;
+  sealedWith: string | null;
+}
+
+/** Writes down what a person made of a row that is sent. Throws SEAL_KEY_MISSING. */
+export async function setEdited(on: Queryable, row: KeptRow, rows: TargetRow[], seal: Seal): Promise<void> {
+  await on.query('update rowfleet.quarantine set edited = $2 where id = $1', [
+    row.id,
+    closeColumnLike(seal, row, 'edited', JSON.stringify(rows)),
+  ]);
+}
+
+/** Gives rows up, with the reason in words. They are kept. */
+export async function discardRows(
+  on: Queryable,
+  ids: string[],
+  actor: string,
+  reason: string,
+): Promise<void> {
+  await on.query(
+    `update rowfleet.quarantine
+        set state = 'discarded', settled_at = clock_timestamp(), settled_by = $2, history = ${deed('$2', '$3')}
+      where id = any($1)`,
+    [ids, actor, `discarded: ${reason}`],
+  );
+}
+
+/** Ids and states of rows of a run, kept from others until this transaction ends: those named, or those held. */
+export async function lockQuarantined(
+  on: Session,
+  runId: string,
+  { ids, flow }: { ids?: string[]; flow?: string },
+): Promise<(KeptRow & { state: QuarantineState })[]> {
+  const { rows } = await on.query(
+    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", state from rowfleet.quarantine
+      where run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
+        and ($2::bigint[] is not null or state = 'held')
+      order by id for update`,
+    [runId, ids ?? null, flow ?? null],
+  );
+  return rows;
+}
+
+/** A row that a mend task is to load. */
+export interface SentRow extends KeptRow {
+  leaf: number;
+  /** Where it stood when it was refused. */
+  tid: string;
+  sourceKey: Record<string, string> | null;
+  /** The driving row as JSON text, as the source had it. */
+  sourceRow: string | null;
+  /** What is to be loaded instead of what the mapping yields; null for that. */
+  edited: TargetRow[] | null;
+}
+
+/** The rows that a mend task still has to load, locked. Throws SEAL_KEY_MISSING. */
+export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> {
+  const { rows } = await on.query(
+    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", leaf, tid, source_key, source_row, edited
+       from rowfleet.quarantine where run_id = $1 and id = any($2) and state = 'sent' order by id for update`,
+    [claim.runId, (claim.spec as MendSpec).quarantine],
+  );
+  return rows.map(({ source_key, source_row, edited, ...row }) => {
+    const key = openColumn(seal, row, 'source_key', source_key);
+    const made = openColumn(seal, row, 'edited', edited);
+    return {
+      ...row,
+      sourceKey: key === null ? null : JSON.parse(key),
+      sourceRow: openColumn(seal, row, 'source_row', source_row),
+      edited: made === null ? null : JSON.parse(made),
+    };
+  });
+}
+
+/** Records, in the transaction that loaded it, that a row is in the target. */
+export async function settleLoaded(
+  on: Session,
+  claim: ClaimedTask,
+  row: SentRow,
+  rowsIn: number,
+): Promise<void> {
+  const how = row.edited === null ? 'as the plan yields it' : 'as edited';
+  await on.query(
+    `update rowfleet.quarantine
+        set state = 'loaded', rows_in = $2, settled_at = clock_timestamp(), settled_by = $3, history = ${deed('$3', '$4')}
+      where id = $1`,
+    [row.id, rowsIn, `task ${claim.taskId}`, `loaded ${how}: ${rowsIn} ${rowsIn === 1 ? 'row' : 'rows'}`],
+  );
+}
+
+/** Takes a row back that was refused once more, with the new reason. */
+export async function holdAgain(
+  on: Session,
+  claim: ClaimedTask,
+  row: SentRow,
+  refusal: Refusal,
+): Promise<void> {
+  await on.query(
+    `update rowfleet.quarantine q
+        set state = 'held', stage = $2, code = $3, constraint_name = $4, column_name = $5, message = $6,
+            revision = r.revision, history = ${deed('$7', '$8')}
+       from rowfleet.run r where r.id = q.run_id and q.id = $1`,
+    [
+      ...[row.id, refusal.stage, refusal.code, refusal.constraint ?? null, refusal.column ?? null],
+      ...[refusal.message, `task ${claim.taskId}`, `refused again: ${refusal.message}`],
+    ],
+  );
+}
+
+/** What a driving row was when it was tried again. */
+export type FoundRow = Pick<RefusedRow, 'leaf' | 'tid' | 'outputs' | 'sourceRow' | 'targetRows'>;
+
+/** Keeps what a refused row is by now: people mend what they see. */
+export async function keepFound(on: Session, row: SentRow, found: FoundRow, seal: Seal): Promise<void> {
+  const key = row.sourceKey === null ? null : JSON.stringify(row.sourceKey);
+  await on.query(
+    `update rowfleet.quarantine
+        set leaf = $2, tid = $3, outputs = $4, sealed_with = $5, source_key = $6, source_row = $7, target_rows = $8
+      where id = $1`,
+    [
+      ...[row.id, found.leaf, found.tid, found.outputs, seal.id],
+      closeColumn(seal, row, 'source_key', key),
+      closeColumn(seal, row, 'source_row', found.sourceRow),
+      closeColumn(seal, row, 'target_rows', found.targetRows),
+    ],
+  );
+}
+
+/** What people edited and loaded, by flow: what the mapping yields for those rows does not count. Throws SEAL_KEY_MISSING. */
+export async function readEditedRows(
+  on: Queryable,
+  runId: string,
+  seal: Seal,
+): Promise<Record<string, TargetRow[]>> {
+  const { rows } = await on.query(
+    `select flow, sealed_with as "sealedWith", edited from rowfleet.quarantine
+      where run_id = $1 and state = 'loaded' and edited is not null order by id`,
+    [runId],
+  );
+  const byFlow: Record<string, TargetRow[]> = {};
+  for (const { flow, sealedWith, edited } of rows) {
+    byFlow[flow] ??= [];
+    byFlow[flow].push(...JSON.parse(openColumn(seal, { runId, flow, sealedWith }, 'edited', edited)!));
+  }
+  return byFlow;
+}
+
+/** Whether refused rows are being sent again. */
+export async function countOpenMends(on: Queryable, runId: string): Promise<number> {
+  const { rows } = await on.query(
+    `select count(*)::int as n from rowfleet.task
+      where run_id = $1 and kind = 'mend' and state in ('waiting', 'running')`,
+    [runId],
+  );
+  return rows[0].n;
+}
