@@ -2,7 +2,7 @@ import { validateJob } from '../jobs/validate.ts';
 import { barrier } from '../src/barrier.ts';
 import { finishTask, lockClaim } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
-import { readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
+import { readCancelledFlows, readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
 import { readExcludedRows } from '../src/ledger/quarantine.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
@@ -15,13 +15,16 @@ import { serve, serveUntil } from './serve.ts';
 async function checkWork({ seal }: Member, { claim, run, session, signal }: Work): Promise<void> {
   const started = performance.now();
   const { kind, mended } = await readRun(session, run.id);
-  const loaded = kind === 'migrate' && !mended ? await readLoaded(session, run.id) : undefined;
+  const counts = await readLoaded(session, run.id);
+  const loaded = kind === 'migrate' && !mended ? counts : undefined;
+  const flows = await readCancelledFlows(session, run.id);
+  const cancelled = Object.fromEntries(flows.map((name) => [name, counts[name]?.rowsIn ?? 0]));
   const before = await readRowsBefore(session, run.id);
   const excluded = await readExcludedRows(session, run.id, seal);
   await barrier('check.compare');
   const outcome = await run.withSource(signal, (source) =>
     runCheck(
-      { source, target: session, plan: run.plan, loaded, before, excluded, signal },
+      { source, target: session, plan: run.plan, loaded, before, excluded, cancelled, signal },
       claim.spec as CheckSpec,
     ),
   );

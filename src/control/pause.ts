@@ -1,7 +1,23 @@
+import { usageError } from '../errors.ts';
+import { readCancelledFlows, takeUpFlow } from '../ledger/flows.ts';
 import { type Hold, liftHold, liftPauses, putHold, readHolds } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { Run } from '../ledger/runs.ts';
+import type { Session } from '../pg/session.ts';
 import { actOn, requireFlow } from './act.ts';
+import { verifyAnew } from './resume.ts';
+
+const unfinished = ['running', 'stopped', 'failed', 'findings', 'quarantined'] as const;
+
+/** A hold would keep its open batches from coming to their end. */
+async function refuseCancelled(tx: Session, runId: string, flow: string): Promise<void> {
+  if (!(await readCancelledFlows(tx, runId)).includes(flow)) return;
+  throw usageError(
+    'FLOW_CANCELLED',
+    `flow ${flow} of run ${runId} is cancelled: nothing of it goes on that could be paused`,
+    `take it up again with: rowfleet resume ${runId} --flow ${flow}`,
+  );
+}
 
 /** What a person wants to be paused. */
 export interface PauseRequest {
@@ -14,13 +30,14 @@ export interface PauseRequest {
 
 /**
  * Pauses a run or one of its flows: what is under way goes on to its end, nothing more is begun. Returns the pause that
- * was there already; null where this one is new. Throws RUN_STATE unless the run is running, and FLOW_UNKNOWN.
+ * was there already; null where this one is new. Throws RUN_STATE unless the run is running, FLOW_UNKNOWN and FLOW_CANCELLED.
  */
 export async function pauseRun(ledger: Ledger, run: Run, request: PauseRequest): Promise<Hold | null> {
   const { flow, reason, actor } = request;
   const why = reason === undefined ? '' : `: ${reason}`;
   return actOn(ledger, run.id, { actor, allowed: ['running'], deed: 'paused' }, async (tx, current) => {
     if (flow !== undefined) requireFlow(current, flow);
+    if (flow !== undefined) await refuseCancelled(tx, run.id, flow);
     const holds = await readHolds(tx, run.id);
     const there = holds.find((hold) => hold.kind === 'pause' && hold.flow === (flow ?? null));
     if (there !== undefined) return { changed: null, result: there };
@@ -30,22 +47,42 @@ export async function pauseRun(ledger: Ledger, run: Run, request: PauseRequest):
   });
 }
 
+/** Lifts every pause of a run; tells whether there was one. What else holds it back stays. Throws RUN_STATE where it has ended. */
+export async function liftPause(ledger: Ledger, run: Run, actor: string): Promise<boolean> {
+  return actOn(ledger, run.id, { actor, allowed: unfinished, deed: 'resumed' }, async (tx) => {
+    const lifted = (await liftPauses(tx, run.id)) > 0;
+    return { changed: lifted ? 'lifted the pause' : null, result: lifted };
+  });
+}
+
 /**
- * Lifts the pause of one flow, or every pause of the run; tells whether there was one. What else holds the run back
- * (the health of a server, failures) stays. Throws RUN_STATE where the run has ended, and FLOW_UNKNOWN.
+ * Lets one flow go on: lifts its pause, or takes it up again where it was cancelled, and with it the run's checks. Tells
+ * what was changed, in words; null for nothing. Throws RUN_STATE where the run has ended, FLOW_UNKNOWN, and
+ * FLOW_TOO_LATE where it was cancelled and the run is past its copy.
  */
-export async function liftPause(
+export async function resumeFlow(
   ledger: Ledger,
   run: Run,
-  request: Pick<PauseRequest, 'flow' | 'actor'>,
-): Promise<boolean> {
-  const { flow, actor } = request;
-  const allowed = ['running', 'stopped', 'failed', 'findings', 'quarantined'] as const;
-  return actOn(ledger, run.id, { actor, allowed, deed: 'resumed' }, async (tx, current) => {
-    if (flow !== undefined) requireFlow(current, flow);
-    const lifted =
-      flow === undefined ? await liftPauses(tx, run.id) : await liftHold(tx, run.id, { flow, kind: 'pause' });
-    const what = flow === undefined ? 'the pause' : `the pause of flow ${flow}`;
-    return { changed: lifted === 0 ? null : `lifted ${what}`, result: lifted > 0 };
+  { flow, actor }: { flow: string; actor: string },
+): Promise<string | null> {
+  return actOn(ledger, run.id, { actor, allowed: unfinished, deed: 'resumed' }, async (tx, current) => {
+    requireFlow(current, flow);
+    if ((await liftHold(tx, run.id, { flow, kind: 'pause' })) > 0) {
+      const changed = `lifted the pause of flow ${flow}`;
+      return { changed, result: changed };
+    }
+    if (!(await takeUpFlow(tx, run.id, flow))) return { changed: null, result: null };
+    if (!['prepare', 'copy'].includes(current.phase)) {
+      if (current.state === 'running') {
+        throw usageError(
+          'FLOW_TOO_LATE',
+          `run ${run.id} is past its copy, in phase ${current.phase}: flow ${flow} cannot be taken up now`,
+          'take it up when the run has ended, or stop it before',
+        );
+      }
+      if (current.state === 'stopped' || current.state === 'failed') await verifyAnew(tx, current);
+    }
+    const changed = `took flow ${flow} up again`;
+    return { changed, result: changed };
   });
 }

@@ -1,7 +1,8 @@
 import { usageError } from '../errors.ts';
-import { deleteFindings } from '../ledger/findings.ts';
+import { countFindings, deleteFindings } from '../ledger/findings.ts';
 import { liftPauses } from '../ledger/holds.ts';
-import type { Ledger } from '../ledger/ledger.ts';
+import type { Ledger, Queryable } from '../ledger/ledger.ts';
+import { deleteFinishSteps } from '../ledger/objects.ts';
 import {
   lockRuns,
   type Run,
@@ -45,6 +46,15 @@ const finishedStates: readonly RunState[] = ['findings', 'quarantined'];
 
 const resumable: readonly RunState[] = ['stopped', 'failed', ...finishedStates];
 
+/** Puts a run back before its checks, or to its copy where that is not done: checks, findings and last steps are made anew. */
+export async function verifyAnew(tx: Queryable, run: Run): Promise<void> {
+  await deleteTasks(tx, run.id, 'check');
+  await deleteFindings(tx, run.id);
+  await deleteUnfinishedBuilds(tx, run.id);
+  await deleteFinishSteps(tx, run.id);
+  if (run.kind === 'migrate') await setPhase(tx, run.id, (await isCopyDone(tx, run.id)) ? 'index' : 'copy');
+}
+
 /**
  * Lets a run go on from what the ledger says is not done: failed tasks get new tries, checks and findings are
  * made anew. A run that is running already stays as it is. Throws RUN_ENDED.
@@ -65,13 +75,9 @@ export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promis
       await liftPauses(session, run.id);
       await reopenFailedTasks(session, run.id);
       if (finishedStates.includes(run.state)) {
-        await deleteTasks(session, run.id, 'check');
-        await deleteFindings(session, run.id);
-        await deleteUnfinishedBuilds(session, run.id);
-        if (run.kind === 'migrate') {
-          if (run.state === 'findings') await setMended(session, run.id);
-          await setPhase(session, run.id, (await isCopyDone(session, run.id)) ? 'index' : 'copy');
-        }
+        const mended = run.kind === 'migrate' && (await countFindings(session, run.id, 'cancelled')) > 0;
+        if (mended) await setMended(session, run.id);
+        await verifyAnew(session, run);
       }
       await recordEvent(session, run.id, actor, 'resumed');
     }),

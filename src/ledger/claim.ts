@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sqlState } from '../pg/errors.ts';
 import type { FailureClass } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
+import { isOfCancelledFlow } from './flows.ts';
 import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
 import type { TaskKind, TaskMode } from './tasks.ts';
@@ -42,6 +43,7 @@ interface TaskRow {
   attempt: number;
   run_state: string;
   held: boolean;
+  cancelled: boolean;
   early_ms: number;
   lease_ms: number | null;
   backend_pid: number | null;
@@ -51,6 +53,7 @@ interface TaskRow {
 async function readTask(session: Session, taskId: string): Promise<TaskRow | undefined> {
   const { rows } = await session.query(
     `select t.id, t.run_id, t.state, t.attempt, r.state as run_state, ${isHeldBack} as held,
+            ${isOfCancelledFlow} as cancelled,
             coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0)::float8 as early_ms,
             (extract(epoch from a.lease_until - clock_timestamp()) * 1000)::float8 as lease_ms,
             a.backend_pid, a.backend_start::text
@@ -80,6 +83,15 @@ async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
   );
 }
 
+/** Settles a task that people want no more, and that nobody works on. */
+async function cancelTask(session: Session, task: TaskRow): Promise<void> {
+  await session.query(
+    `update rowfleet.task set state = 'cancelled', ended_at = clock_timestamp()
+      where id = $1 and attempt = $2 and state in ('waiting', 'running')`,
+    [task.id, task.attempt],
+  );
+}
+
 /**
  * Claims a task in a transaction of its own, committed before the work starts, for the backend of `session`:
  * the session that the work will then run on, so that a successor can end exactly that backend.
@@ -93,10 +105,14 @@ export async function claimTask(session: Session, worker: string, taskId: string
     if (task.lease_ms > 0) return { kind: 'busy', waitMs: task.lease_ms };
     await endPredecessor(session, task);
   }
+  if (task.cancelled) {
+    await cancelTask(session, task);
+    return { kind: 'settled' };
+  }
   const { rows } = await session.query(
     `with claimed as (
        update rowfleet.task t set state = 'running', attempt = attempt + 1
-        where id = $1 and attempt = $2 and state in ('waiting', 'running') and not ${isHeldBack}
+        where id = $1 and attempt = $2 and state in ('waiting', 'running') and not ${isHeldBack} and not ${isOfCancelledFlow}
        returning t.*
      ), tried as (
        insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until)
@@ -203,11 +219,13 @@ export interface RecordedError {
   class?: FailureClass;
 }
 
-/** Gives a task back untried, to be taken again after `waitMs`. */
+/** Gives a task back untried, to be taken again after `waitMs`; one of a cancelled flow ends. */
 export async function handBackTask(on: Queryable, claim: ClaimedTask, waitMs = 0): Promise<void> {
   await on.query(
     `with handed as (
-       update rowfleet.task set state = 'waiting', not_before = clock_timestamp() + $3 * interval '1 millisecond'
+       update rowfleet.task t
+          set state = case when ${isOfCancelledFlow} then 'cancelled' else 'waiting' end,
+              not_before = clock_timestamp() + $3 * interval '1 millisecond'
         where id = $1 and attempt = $2 and state = 'running' returning id
      )
      update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'handed back'

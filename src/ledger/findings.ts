@@ -25,11 +25,16 @@ export async function insertFindings(
   }
 }
 
-/** How many findings a run has. */
-export async function countFindings(on: Queryable, runId: string): Promise<number> {
-  const { rows } = await on.query('select count(*)::int as n from rowfleet.finding where run_id = $1', [
-    runId,
-  ]);
+/** How many findings a run has, besides those of the check `except`. */
+export async function countFindings(
+  on: Queryable,
+  runId: string,
+  except?: Finding['check'],
+): Promise<number> {
+  const { rows } = await on.query(
+    'select count(*)::int as n from rowfleet.finding where run_id = $1 and check_name is distinct from $2',
+    [runId, except ?? null],
+  );
   return rows[0].n;
 }
 

@@ -16,6 +16,8 @@ export interface FlowRow {
   estimatedBytes: number;
   cut: CutState;
   cutDone: boolean;
+  /** People want no more rows of it. */
+  cancelled: boolean;
 }
 
 /** Writes the flows of a run, once, with their estimates. */
@@ -23,7 +25,7 @@ export async function insertFlow(
   on: Queryable,
   runId: string,
   ordinal: number,
-  flow: FlowRow & { estimatedRows: number; targetRowsBefore: number },
+  flow: Omit<FlowRow, 'cancelled'> & { estimatedRows: number; targetRowsBefore: number },
 ): Promise<void> {
   await on.query(
     `insert into rowfleet.flow
@@ -46,7 +48,7 @@ export async function insertFlow(
 /** The flows of a run, largest first. */
 export async function readFlows(on: Queryable, runId: string): Promise<FlowRow[]> {
   const { rows } = await on.query(
-    `select name, target, estimated_bytes::float8 as "estimatedBytes", cut, cut_done as "cutDone"
+    `select name, target, estimated_bytes::float8 as "estimatedBytes", cut, cut_done as "cutDone", cancelled
        from rowfleet.flow where run_id = $1 order by estimated_bytes desc, ordinal`,
     [runId],
   );
@@ -87,4 +89,60 @@ export async function readLoaded(
     [runId],
   );
   return Object.fromEntries(rows.map(({ flow, ...counts }) => [flow, counts]));
+}
+
+/** SQL: whether the flow of the task `t` was cancelled. */
+export const isOfCancelledFlow = `exists (
+  select 1 from rowfleet.flow f where f.run_id = t.run_id and f.name = t.flow and f.cancelled)`;
+
+/** The flows of a run that were cancelled. */
+export async function readCancelledFlows(on: Queryable, runId: string): Promise<string[]> {
+  const { rows } = await on.query(
+    'select name from rowfleet.flow where run_id = $1 and cancelled order by ordinal',
+    [runId],
+  );
+  return rows.map(({ name }: { name: string }) => name);
+}
+
+/** What a flow has left to do: whether it is cut to its end, and batches that are not done. Undefined before it was measured. */
+export async function readFlowRest(
+  on: Queryable,
+  runId: string,
+  name: string,
+): Promise<{ cutDone: boolean; cancelled: boolean; open: number } | undefined> {
+  const { rows } = await on.query(
+    `select cut_done as "cutDone", cancelled,
+            (select count(*)::int from rowfleet.task t
+              where t.run_id = f.run_id and t.flow = f.name and t.kind = 'batch' and t.state <> 'done') as open
+       from rowfleet.flow f where run_id = $1 and name = $2`,
+    [runId, name],
+  );
+  return rows[0];
+}
+
+/**
+ * Cancels a flow: nothing of it is cut or claimed any more, and what waits or failed will not be done. Attempts under
+ * way are given up with their next sign of life, and their batches end as cancelled too.
+ */
+export async function cancelFlow(on: Queryable, runId: string, name: string): Promise<void> {
+  await on.query('update rowfleet.flow set cancelled = true where run_id = $1 and name = $2', [runId, name]);
+  await on.query(
+    `update rowfleet.task set state = 'cancelled', ended_at = clock_timestamp()
+      where run_id = $1 and flow = $2 and kind = 'batch' and state in ('waiting', 'failed')`,
+    [runId, name],
+  );
+}
+
+/** Takes a cancelled flow up again where it was left; tells whether it was cancelled. */
+export async function takeUpFlow(on: Queryable, runId: string, name: string): Promise<boolean> {
+  const { rowCount } = await on.query(
+    'update rowfleet.flow set cancelled = false where run_id = $1 and name = $2 and cancelled',
+    [runId, name],
+  );
+  await on.query(
+    `update rowfleet.task set state = 'waiting', failures = 0, not_before = null, ended_at = null
+      where run_id = $1 and flow = $2 and kind = 'batch' and state = 'cancelled'`,
+    [runId, name],
+  );
+  return rowCount === 1;
 }

@@ -45,6 +45,15 @@ export async function readObjects(on: Queryable, runId: string): Promise<ObjectR
   return rows;
 }
 
+/** Forgets the finishing steps of a run, which took nothing down: rows may come that they have not seen. */
+export async function deleteFinishSteps(on: Queryable, runId: string): Promise<void> {
+  await on.query(
+    `with steps as (delete from rowfleet.object where run_id = $1 and phase = 'finish' returning id)
+     delete from rowfleet.task where run_id = $1 and kind = 'build' and (spec ->> 'object')::bigint in (select id from steps)`,
+    [runId],
+  );
+}
+
 /** One object. */
 export async function readObject(on: Queryable, id: string): Promise<ObjectRow | undefined> {
   const { rows } = await on.query(`select ${columns} from rowfleet.object where id = $1`, [id]);

@@ -7,6 +7,8 @@ export interface FlowFigures {
   estimatedRows: number;
   /** No further batches will be cut. */
   cutDone: boolean;
+  /** People want no more rows of it. */
+  cancelled: boolean;
   /** Blocks of the driving table in all, and those in batches that are done. Both 0 where it has no blocks. */
   blocks: number;
   blocksDone: number;
@@ -32,7 +34,7 @@ export interface FlowFigures {
  */
 const flowsStatement = `
 with flow as (
-  select f.name, f.target, f.ordinal, f.estimated_rows, f.cut_done, f.cut -> 'blocks' as leaves,
+  select f.name, f.target, f.ordinal, f.estimated_rows, f.cut_done, f.cancelled as is_cancelled, f.cut -> 'blocks' as leaves,
     (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks') as leaf (blocks)) as blocks,
     (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks')
        with ordinality as leaf (blocks, place) where place <= (f.cut ->> 'leaf')::int)
@@ -71,7 +73,7 @@ with flow as (
   where a.run_id = $1 and a.ended_at is null and t.kind = 'batch' and t.state = 'running'
   group by t.flow
 )
-select f.name, f.target, f.estimated_rows, f.cut_done, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
+select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
   (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds
@@ -92,6 +94,7 @@ export async function readFlowFigures(
     target: row.target,
     estimatedRows: Number(row.estimated_rows),
     cutDone: row.cut_done,
+    cancelled: row.is_cancelled,
     blocks: Number(row.blocks),
     blocksDone: Math.max(0, Number(row.blocks_done)),
     batches: {

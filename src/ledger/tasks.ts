@@ -141,10 +141,11 @@ export async function readTooManyBlocks(on: Queryable, runId: string, flow: stri
   return rows[0].blocks;
 }
 
-/** Whether every batch of these flows is done (cutting aside). */
+/** Whether every batch of these flows is done or cancelled (cutting aside). */
 export async function areBatchesDone(on: Queryable, runId: string, flows: string[]): Promise<boolean> {
   const { rowCount } = await on.query(
-    `select 1 from rowfleet.task where run_id = $1 and kind = 'batch' and flow = any($2) and state <> 'done' limit 1`,
+    `select 1 from rowfleet.task where run_id = $1 and kind = 'batch' and flow = any($2)
+        and state not in ('done', 'cancelled') limit 1`,
     [runId, flows],
   );
   return rowCount === 0;
@@ -197,11 +198,12 @@ export async function deleteUnfinishedBuilds(on: Queryable, runId: string): Prom
   );
 }
 
-/** Whether every flow of a run is cut to its end and every batch done. */
+/** Whether every flow of a run that was not cancelled is cut to its end, and every batch done or cancelled. */
 export async function isCopyDone(on: Queryable, runId: string): Promise<boolean> {
   const { rows } = await on.query(
-    `select not exists (select 1 from rowfleet.flow where run_id = $1 and not cut_done)
-        and not exists (select 1 from rowfleet.task where run_id = $1 and kind = 'batch' and state <> 'done') as done`,
+    `select not exists (select 1 from rowfleet.flow where run_id = $1 and not cut_done and not cancelled)
+        and not exists (select 1 from rowfleet.task where run_id = $1 and kind = 'batch'
+              and state not in ('done', 'cancelled')) as done`,
     [runId],
   );
   return rows[0].done;

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { leaseMs } from './claim.ts';
+import { isOfCancelledFlow } from './flows.ts';
 import type { Queryable } from './ledger.ts';
 
 export type WorkerKind = 'scheduler' | 'loader' | 'validator';
@@ -23,7 +24,7 @@ export interface LiveAttempt {
 
 /**
  * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because
- * another attempt took over or the run does not want them any more.
+ * another attempt took over, or the run or its people do not want them any more.
  */
 export async function renewLeases(on: Queryable, worker: string, attempts: LiveAttempt[]): Promise<string[]> {
   await on.query('update rowfleet.worker set seen_at = clock_timestamp() where id = $1', [worker]);
@@ -34,9 +35,10 @@ export async function renewLeases(on: Queryable, worker: string, attempts: LiveA
      ), renewed as (
        update rowfleet.attempt a
           set lease_until = clock_timestamp() + $4 * interval '1 millisecond', bytes = m.bytes
-         from mine m, rowfleet.run r
+         from mine m, rowfleet.run r, rowfleet.task t
         where a.task_id = m.task_id and a.number = m.number and a.ended_at is null
           and r.id = a.run_id and r.state = 'running'
+          and t.id = a.task_id and not ${isOfCancelledFlow}
        returning a.task_id
      )
      select task_id::text as id from mine except select task_id::text from renewed`,

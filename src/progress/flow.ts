@@ -10,7 +10,7 @@ function flowState(figures: FlowFigures, runState: RunState): FlowState {
   const open = batches.waiting + batches.running;
   if (batches.failed > 0) return 'failed';
   if (figures.cutDone && open === 0) return 'done';
-  if (runState === 'cancelled') return 'cancelled';
+  if (runState === 'cancelled' || figures.cancelled) return 'cancelled';
   return batches.running + batches.done > 0 ? 'copying' : 'waiting';
 }
 
@@ -20,7 +20,7 @@ function flowState(figures: FlowFigures, runState: RunState): FlowState {
  */
 function expectedRows(figures: FlowFigures, state: FlowState): number {
   const { rowsIn, blocks, blocksDone } = figures;
-  if (state === 'done') return rowsIn;
+  if (state === 'done' || figures.cancelled) return rowsIn;
   if (blocksDone > 0) return Math.round((rowsIn / blocksDone) * Math.max(blocks, blocksDone));
   return Math.max(figures.estimatedRows, rowsIn);
 }

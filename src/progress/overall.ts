@@ -88,7 +88,7 @@ function copyingOf({ figures, flows, copySeconds }: ProgressParts): Copying {
   const bytes = sum(flows, (flow) => flow.bytes);
   const estimatedRows = sum(flows, (flow) => flow.estimatedRows);
   const rowsInFlight = sum(flows, (flow) => flow.rowsInFlight);
-  const copied = flows.length > 0 && flows.every((flow) => flow.state === 'done');
+  const copied = flows.length > 0 && flows.every(({ state }) => state === 'done' || state === 'cancelled');
   const age = Math.max(0, ...figures.map((one) => one.startedSecondsAgo ?? 0));
   const window = Math.min(rateWindowSeconds, Math.max(0.5, age));
   const perByte = bytes > 0 ? rows / bytes : 0;

@@ -89,6 +89,7 @@ async function isStoppedByFindings(ctx: RunContext, phase: Phase): Promise<boole
 
 /** Everything that is in the target is as it should be; rows that are not keep the run from being verified. */
 async function endWell(ctx: RunContext): Promise<void> {
+  if ((await countFindings(ctx.ledger, ctx.run.id)) > 0) return endWithFindings(ctx);
   const held = await countQuarantined(ctx.ledger, ctx.run.id);
   if (held === 0) return endRun(ctx, 'verified', 'verified');
   const summary = `finished with ${held} ${held === 1 ? 'row' : 'rows'} in quarantine`;

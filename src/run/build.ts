@@ -1,11 +1,12 @@
 import { finishObjects } from '../constraints/finish.ts';
 import type { RestorePhase } from '../constraints/types.ts';
-import type { FlowRow } from '../ledger/flows.ts';
+import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { incompleteTables, staysDown } from './incomplete.ts';
 import { asLeader } from './lead.ts';
 import { withSource } from './source.ts';
 import { waitForWorkers } from './workers.ts';
@@ -40,7 +41,11 @@ export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<b
   for (const table of tables) {
     const own = objects.filter((object) => loadedTable(object) === table);
     const filling = flows.filter((flow) => flow.target === table);
-    if (own.every((object) => isBuilt(object, builds)) || filling.some((flow) => !flow.cutDone)) continue;
+    if (
+      own.every((object) => isBuilt(object, builds)) ||
+      filling.some((flow) => !flow.cutDone && !flow.cancelled)
+    )
+      continue;
     if (
       await areBatchesDone(
         ctx.ledger,
@@ -56,7 +61,10 @@ export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<b
 
 /** Builds a whole phase, ordinal by ordinal. */
 export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<PhaseResult> {
-  const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter((object) => object.phase === phase);
+  const incomplete = incompleteTables(await readFlows(ctx.ledger, ctx.run.id));
+  const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter(
+    (object) => object.phase === phase && !staysDown(object.captured, incomplete),
+  );
   const builds = await readBuilds(ctx.ledger, ctx.run.id);
   if (objects.every((object) => isBuilt(object, builds))) return 'next';
   await insertBuilds(ctx, dueObjects(objects, builds));

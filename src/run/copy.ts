@@ -32,7 +32,7 @@ async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: numbe
 /** Cuts batches, largest table first, until enough lie ahead of the loaders. */
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
   const slots = Math.max(1, await waitForWorkers(ctx, 'loader'));
-  const uncut = flows.filter(({ name, cutDone }) => !cutDone && !ctx.heldFlows.has(name));
+  const uncut = flows.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
   let missing = slots * batchesPerSlot - open;
   if (uncut.length === 0 || missing <= 0) return;
   await asLeader(ctx, async (tx) => {
@@ -55,7 +55,7 @@ export async function copy(ctx: RunContext): Promise<PhaseResult> {
   const batches = open.filter((task) => task.kind === 'batch').length;
   await fillHorizon(ctx, flows, batches);
   await buildIndexes(ctx, flows);
-  if (batches > 0 || flows.some((flow) => !flow.cutDone)) return 'stay';
+  if (batches > 0 || flows.some((flow) => !flow.cutDone && !flow.cancelled)) return 'stay';
   await closeKeeper(ctx);
   return 'next';
 }

@@ -33,7 +33,12 @@ export async function checkAccounting(
   const counts = await countSource(ctx.source, flow, quarantined);
   const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };
   const findings: Finding[] = [];
-  if (ctx.loaded !== undefined) {
+  const copied = ctx.cancelled?.[flow.name];
+  if (copied !== undefined) {
+    evidence.copied = copied;
+    const summary = `flow ${flow.name} was cancelled with ${counts.outputs - copied} of ${counts.outputs} rows not copied`;
+    findings.push({ check: 'cancelled', relation: flow.target, summary, details: [] });
+  } else if (ctx.loaded !== undefined) {
     const { rowsOut, rowsIn, rowsQuarantined } = ctx.loaded[flow.name] ?? nothing;
     Object.assign(evidence, { rowsOut, rowsIn }, rowsQuarantined === 0 ? {} : { rowsQuarantined });
     if (counts.outputs !== rowsIn || rowsOut !== rowsIn + rowsQuarantined) {

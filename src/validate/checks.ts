@@ -7,26 +7,29 @@ import type { CheckSpec } from './types.ts';
 const comesBackUnproven = ({ bringBack }: CapturedObject): boolean =>
   bringBack.some((sql) => /\snot\s+(valid|enforced)\s*;?\s*$/i.test(sql));
 
-function relationshipCheck(object: CapturedObject): CheckSpec[] {
+function relationshipCheck(object: CapturedObject, incomplete: ReadonlySet<string>): CheckSpec[] {
   const { relation, name, foreignKey, uniqueKey } = object;
   if (object.takeDown.length === 0) return []; // It stayed up, and held throughout.
   if (uniqueKey !== undefined) return [{ check: 'duplicates', relation, name, uniqueKey }];
   if (foreignKey === undefined || foreignKey.period || comesBackUnproven(object)) return [];
+  if (incomplete.has(display(foreignKey.references))) return [];
   return [{ check: 'orphans', relation, name, foreignKey }];
 }
 
 /**
  * The checks of a run. `basic`: accounting of each flow, count of each target table. `standard`: also the digest
  * of each target table, orphans of each foreign key and duplicates of each unique key that was taken down.
+ * Tables in `incomplete` (display names) are not held against the source, nor foreign keys to them against their rows.
  * Left to the server: temporal keys (PERIOD). Not held against the rows: NOT VALID and NOT ENFORCED foreign keys.
  */
 export function planChecks(
   plan: ResolvedPlan,
   level: ValidationLevel,
   captured: CapturedObject[],
+  incomplete: ReadonlySet<string> = new Set(),
 ): CheckSpec[] {
   const targets = new Map<string, RelationName>();
-  for (const { target } of plan.flows)
+  for (const { target } of plan.flows.filter((flow) => !incomplete.has(display(flow.target))))
     targets.set(display(target), { schema: target.schema, name: target.name });
   const relations = [...targets.values()];
   const basic: CheckSpec[] = [
@@ -37,6 +40,6 @@ export function planChecks(
   return [
     ...basic,
     ...relations.map((relation): CheckSpec => ({ check: 'digest', relation })),
-    ...captured.flatMap(relationshipCheck),
+    ...captured.flatMap((object) => relationshipCheck(object, incomplete)),
   ];
 }

@@ -19,6 +19,8 @@ export interface CheckContext {
   before: Record<string, number>;
   /** Flow → driving rows in quarantine: what the target should hold is computed without them. Defaults to none. */
   excluded?: Record<string, ExcludedRows>;
+  /** Cancelled flow → rows of it that were copied before. Defaults to none. */
+  cancelled?: Record<string, number>;
   /** Stops the check between two statements; a statement that runs is ended by closing its session. */
   signal?: AbortSignal;
 }

@@ -14,7 +14,8 @@ export type CheckSpec =
 
 /** Something a check found wrong, ready for the ledger and for people. */
 export interface Finding {
-  check: CheckSpec['check'] | 'build';
+  /** `cancelled`: people cancelled a flow, so that rows of it are missing; it keeps no other table waiting. */
+  check: CheckSpec['check'] | 'build' | 'cancelled';
   relation: RelationName;
   /** One line without row values: what is wrong and how many. */
   summary: string;

@@ -1,6 +1,7 @@
 import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { liftPause, pauseRun } from '../../src/control/pause.ts';
+import { cancelFlow } from '../../src/control/cancel-flow.ts';
+import { liftPause, pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { readProgress } from '../../src/progress/snapshot.ts';
 import { until } from '../fleet-processes.ts';
@@ -15,13 +16,15 @@ let gate: pg.Client;
 
 const shape = `
   create table book (id int primary key, title text);
-  create table author (id int primary key, name text);`;
+  create table author (id int primary key, name text, book_id int constraint author_book references book);
+  create table award (id int primary key, author_id int constraint award_author references author);`;
 
 beforeEach(async () => {
   [source, database] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(`${shape}
     insert into book select i, repeat('title ', 20) || i from generate_series(1, 3000) i;
-    insert into author select i, repeat('name ', 10) || i from generate_series(1, 1000) i;
+    insert into author select i, repeat('name ', 10) || i, i from generate_series(1, 1000) i;
+    insert into award select i, i from generate_series(1, 100) i;
     analyze;
     create function pass(anyelement) returns anyelement language plpgsql as
       'begin perform pg_advisory_xact_lock_shared(7); return $1; end'`);
@@ -46,7 +49,10 @@ name: steered
 migration: {batch_size: 200${settings}}
 flows:
   - {name: book, from: book b, to: book, columns: {id: pass(b.id), title: b.title}}
-  - {name: author, from: author a, to: author, columns: {id: pass(a.id), name: a.name}}`;
+  - {name: author, from: author a, to: author, columns: {id: pass(a.id), name: a.name, book_id: a.book_id}}
+tables: [award]`;
+
+const runOf = (runId: string) => readRun(target.ledger.pool, runId);
 
 /** How many batches of a run, or of one of its flows, are in each state. */
 async function batches(runId: string, flow?: string): Promise<Record<string, number>> {
@@ -72,7 +78,7 @@ test('a paused run comes to rest, says who paused it and why, and goes on when i
   target.startFleet();
   const runId = await target.start(source, plan());
   await begun(runId);
-  const run = await readRun(target.ledger.pool, runId);
+  const run = await runOf(runId);
   const request = { reason: 'backup', actor: 'ops@db1' };
   expect(await pauseRun(target.ledger, run, request)).toBeNull();
   expect(await pauseRun(target.ledger, run, { actor: 'else' })).toMatchObject({ cause: 'ops@db1' });
@@ -87,8 +93,8 @@ test('a paused run comes to rest, says who paused it and why, and goes on when i
     run: { state: 'running', waiting: 'paused by ops@db1: backup' },
     holds: [{ flow: null, kind: 'pause', reason: 'paused by ops@db1: backup', since: expect.any(Date) }],
   });
-  expect(await liftPause(target.ledger, run, { actor: 'ops@db1' })).toBe(true);
-  expect(await liftPause(target.ledger, run, { actor: 'ops@db1' })).toBe(false);
+  expect(await liftPause(target.ledger, run, 'ops@db1')).toBe(true);
+  expect(await liftPause(target.ledger, run, 'ops@db1')).toBe(false);
   await target.ended(runId);
   await target.expectWhole(source);
   expect(await events(runId)).toEqual(expect.arrayContaining(['paused: backup', 'lifted the pause']));
@@ -96,7 +102,7 @@ test('a paused run comes to rest, says who paused it and why, and goes on when i
 
 test('a paused flow waits while the others go on; resuming a run that was stopped meanwhile lifts it', async () => {
   const runId = await target.start(source, plan());
-  const run = await readRun(target.ledger.pool, runId);
+  const run = await runOf(runId);
   await expect(pauseRun(target.ledger, run, { flow: 'bok', actor: 'test' })).rejects.toMatchObject({
     code: 'FLOW_UNKNOWN',
     hint: 'did you mean book?',
@@ -110,7 +116,7 @@ test('a paused flow waits while the others go on; resuming a run that was stoppe
   });
   expect(await batches(runId, 'book')).toEqual({});
   await target.stop(runId);
-  const stopped = await readRun(target.ledger.pool, runId);
+  const stopped = await runOf(runId);
   await expect(pauseRun(target.ledger, stopped, { actor: 'test' })).rejects.toMatchObject({
     code: 'RUN_STATE',
     message: `run ${runId} is stopped and cannot be paused`,
@@ -118,4 +124,53 @@ test('a paused flow waits while the others go on; resuming a run that was stoppe
   await target.resume(runId);
   await target.ended(runId);
   await target.expectWhole(source);
+});
+
+test('a cancelled flow stops where it is, the others are proven without it, and it can be taken up again', async () => {
+  target.startFleet();
+  const runId = await target.start(source, plan());
+  await begun(runId);
+  expect(await cancelFlow(target.ledger, await runOf(runId), 'book', 'test')).toBe(true);
+  expect(await cancelFlow(target.ledger, await runOf(runId), 'book', 'test')).toBe(false);
+  await expect(
+    pauseRun(target.ledger, await runOf(runId), { flow: 'book', actor: 'test' }),
+  ).rejects.toMatchObject({ code: 'FLOW_CANCELLED' });
+  await until('its batches have ended', async () => {
+    const { running = 0, waiting = 0 } = await batches(runId, 'book');
+    return running + waiting === 0;
+  });
+  await open();
+  await target.ended(runId, 'findings');
+  expect(await batches(runId, 'book')).toEqual({ cancelled: 4 });
+  expect(await target.findings(runId)).toMatchObject([
+    {
+      check: 'cancelled',
+      relation: 'public.book',
+      summary: 'flow book was cancelled with 3000 of 3000 rows not copied',
+    },
+  ]);
+  const { flows } = await readProgress(target.ledger, runId);
+  expect(flows.map(({ name, state }) => [name, state])).toEqual([
+    ['award', 'done'],
+    ['book', 'cancelled'],
+    ['author', 'done'],
+  ]);
+  const { rows } = await database.query(
+    `select conname as name from pg_constraint where contype = 'f' and connamespace = 'public'::regnamespace`,
+  );
+  expect(rows).toEqual([{ name: 'award_author' }]);
+  await expect(cancelFlow(target.ledger, await runOf(runId), 'author', 'test')).rejects.toMatchObject({
+    code: 'RUN_STATE',
+  });
+
+  const what = await resumeFlow(target.ledger, await runOf(runId), { flow: 'book', actor: 'test' });
+  expect(what).toBe('took flow book up again');
+  await target.resume(runId);
+  await target.ended(runId);
+  await target.expectWhole(source);
+  expect((await events(runId)).filter((message) => /stays down|book/.test(message))).toEqual([
+    'cancelled flow book',
+    'foreign key author_book on public.author stays down: rows are missing, since a flow was cancelled',
+    'took flow book up again',
+  ]);
 });

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../../src/control/open.ts';
-import { liftPause } from '../../../src/control/pause.ts';
+import { liftPause, resumeFlow } from '../../../src/control/pause.ts';
 import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Run } from '../../../src/ledger/runs.ts';
@@ -19,21 +19,32 @@ interface ResumeOptions extends CommonOptions {
   flow?: string;
 }
 
-async function resumeFlow(ledger: Ledger, run: Run, flow: string, options: ResumeOptions): Promise<ExitCode> {
-  const lifted = await withBell(ledger, async (bell) => {
-    const lifted = await liftPause(ledger, run, { flow, actor: actor() });
+/** Lets one flow go on; a run that has stopped or ended needs `resume` for itself. */
+async function resumeOneFlow(
+  ledger: Ledger,
+  file: PlanFile,
+  run: Run,
+  flow: string,
+  options: ResumeOptions,
+): Promise<ExitCode> {
+  const changed = await withBell(ledger, async (bell) => {
+    const what = await resumeFlow(ledger, run, { flow, actor: actor() });
     await bell.ring(run.id);
-    return lifted;
+    return what;
   });
-  if (options.json === true) emit('resumed', { run: run.id, flow, lifted });
-  else say(`flow ${printable(flow)} of run ${run.id} ${lifted ? 'goes on' : 'was not paused'}`);
+  if (options.json === true) {
+    emit('resumed', { run: run.id, flow, changed: changed !== null });
+    return exitCode.verified;
+  }
+  say(`run ${run.id}: ${printable(changed ?? `flow ${flow} is neither paused nor cancelled`)}`);
+  if (run.state !== 'running') say(`  rowfleet resume -c ${file.given} ${run.id}   goes on with the run`);
   return exitCode.verified;
 }
 
 /** Whether a run that was paused goes on with the fleet that is there, so that nothing more is to be done. */
 async function wentOn(ledger: Ledger, run: Run, options: ResumeOptions): Promise<boolean> {
   if (run.state !== 'running') return false;
-  const lifted = await liftPause(ledger, run, { actor: actor() });
+  const lifted = await liftPause(ledger, run, actor());
   if (!lifted) return false;
   const { workers } = await readProgress(ledger, run.id);
   if (!workers.some(({ kind }) => kind === 'scheduler')) return false;
@@ -50,7 +61,7 @@ async function resume(
   runId?: string,
 ): Promise<ExitCode> {
   const run = await chooseRun(ledger, file.plan.name, runId);
-  if (options.flow !== undefined) return resumeFlow(ledger, run, options.flow, options);
+  if (options.flow !== undefined) return resumeOneFlow(ledger, file, run, options.flow, options);
   if (await wentOn(ledger, run, options)) return exitCode.verified;
   await withBell(ledger, async (bell) => {
     await resumeRun(ledger, run, actor());
@@ -72,7 +83,10 @@ export function addResume(program: Command): void {
     .argument('[run]', 'id of the run; the unfinished one of the plan by default');
   withPlanOption(command)
     .option('--attach', 'only resume the run, and watch a fleet that is there')
-    .option('--flow <name>', 'lift only the pause of this flow')
+    .option(
+      '--flow <name>',
+      'let only this flow go on: lift its pause, or take it up again after it was cancelled',
+    )
     .addHelpText('after', '\nExample:\n  rowfleet resume -c plan.yaml');
   withCommonOptions(command).action(
     perform(async (options: ResumeOptions, run?: string) => {
