@@ -34,9 +34,14 @@ const workerTiming = {
   lockDuration: 5_000,
   stalledInterval: 2_000,
   maxStalledCount: 10_000,
+  drainDelay: 2, // seconds until an idle worker looks by itself: its listening connection may be dead
+  runRetryDelay: 1_000, // after an error of the queue's server; 15 s by default
   removeOnComplete: { count: 200 },
   removeOnFail: { count: 200 },
 } satisfies Partial<WorkerOptions>;
+
+/** What the queue's server is asked takes milliseconds; after this long it, or the way to it, is gone. */
+const answerWithinMs = 5_000;
 
 /** A lost lock aborts the job's signal: somebody else may be at it. */
 function watchLock(worker: Worker): Worker {
@@ -97,19 +102,29 @@ async function openRedisBackend(url: string, ledgerId: string): Promise<QueueBac
   await probeRedis(url, label);
   // One Redis may serve several targets: each ledger has its own keys.
   const prefix = `rowfleet-${ledgerId.slice(0, 8)}`;
-  const retryStrategy = (times: number) => Math.min(50 * 2 ** times, 2_000);
+  const common = {
+    url,
+    retryStrategy: (times: number) => Math.min(50 * 2 ** times, 2_000),
+    // A connection that a firewall forgot is made anew; a worker's longest wait for a job is 10 s.
+    socketTimeout: 10_000 + answerWithinMs,
+  };
   return {
     label,
     openQueue(name) {
       const queue = new Queue(name, {
         prefix,
-        connection: { url, maxRetriesPerRequest: 1, enableOfflineQueue: false, retryStrategy },
+        connection: {
+          ...common,
+          maxRetriesPerRequest: 1,
+          enableOfflineQueue: false,
+          commandTimeout: answerWithinMs,
+        },
       });
       queue.on('error', () => {});
       return queue;
     },
     openWorker(name, process, options) {
-      const connection = { url, maxRetriesPerRequest: null, retryStrategy };
+      const connection = { ...common, maxRetriesPerRequest: null };
       return watchLock(new Worker(name, process, { ...workerTiming, prefix, connection, ...options }));
     },
     destroy: () => deleteKeys(url, prefix),
@@ -125,6 +140,7 @@ async function openPostgresBackend(ledger: Ledger): Promise<QueueBackend> {
     ...(config as Record<string, unknown>),
     application_name: 'rowfleet queue',
     keepAlive: true,
+    query_timeout: answerWithinMs,
     schema: queueSchema,
     max,
   });

@@ -109,9 +109,12 @@ export class TestFleet {
     this.#site = site;
   }
 
-  start(kind: FleetKind, options: { barriers?: Barriers; concurrency?: number } = {}) {
+  start(
+    kind: FleetKind,
+    options: { barriers?: Barriers; concurrency?: number; env?: NodeJS.ProcessEnv } = {},
+  ) {
     const args = kind === 'loader' ? [kind, '--concurrency', String(options.concurrency ?? 1)] : [kind];
-    const env = siteEnvironment(this.#site);
+    const env = { ...siteEnvironment(this.#site), ...options.env };
     if (options.barriers !== undefined) env.ROWFLEET_BARRIERS = options.barriers.folder;
     const process = { ...spawnCli(args, env), kind };
     this.processes.push(process);

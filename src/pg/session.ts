@@ -74,7 +74,7 @@ export async function openSession(endpoint: Endpoint, applicationName: string): 
 
 /**
  * A pool of pinned sessions, at most `max` of them; nothing is opened before the first use. With `queryTimeoutMs` a
- * query that is not answered in time fails, as over a network that drops everything; none by default.
+ * connection or a query that is not answered in time fails, as over a network that drops everything; none by default.
  */
 export function openPool(
   endpoint: Endpoint,
@@ -82,7 +82,9 @@ export function openPool(
 ): pg.Pool {
   const pool = new pg.Pool({
     ...clientConfig(endpoint, options.applicationName),
-    ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
+    ...(options.queryTimeoutMs === undefined
+      ? {}
+      : { query_timeout: options.queryTimeoutMs, connectionTimeoutMillis: options.queryTimeoutMs }),
     Client: poolClientFor(endpoint),
     max: options.max,
     idleTimeoutMillis: 30_000,
