@@ -4,6 +4,7 @@ import { barrier } from '../src/barrier.ts';
 import { bringBack } from '../src/constraints/apply.ts';
 import { buildProblem } from '../src/constraints/build-problem.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
+import { mendRows } from '../src/copy/mend.ts';
 import { RowfleetError } from '../src/errors.ts';
 import { finishTask } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
@@ -28,9 +29,10 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   }, timeoutMs);
   const signal = AbortSignal.any([work.signal, timeout.signal]);
   try {
-    const tally = await run.withSource(signal, (source) =>
-      copyBatch({ plan: run.plan, claim, target: session, source, seal: member.seal, signal, onBytes }),
-    );
+    const tally = await run.withSource(signal, (source) => {
+      const input = { plan: run.plan, claim, target: session, source, seal: member.seal, signal, onBytes };
+      return claim.taskKind === 'mend' ? mendRows(input) : copyBatch(input);
+    });
     member.metrics.rows.inc(tally.rowsIn);
     member.metrics.bytes.inc(tally.bytes);
   } finally {

@@ -3,6 +3,7 @@ import { barrier } from '../src/barrier.ts';
 import { finishTask, lockClaim } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readCancelledFlows, readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
+import { readEditedRows } from '../src/ledger/mend.ts';
 import { readExcludedRows } from '../src/ledger/quarantine.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
@@ -18,13 +19,16 @@ async function checkWork({ seal }: Member, { claim, run, session, signal }: Work
   const counts = await readLoaded(session, run.id);
   const loaded = kind === 'migrate' && !mended ? counts : undefined;
   const flows = await readCancelledFlows(session, run.id);
-  const cancelled = Object.fromEntries(flows.map((name) => [name, counts[name]?.rowsIn ?? 0]));
+  const cancelled = Object.fromEntries(
+    flows.map((name) => [name, (counts[name]?.rowsIn ?? 0) + (counts[name]?.rowsMended ?? 0)]),
+  );
   const before = await readRowsBefore(session, run.id);
   const excluded = await readExcludedRows(session, run.id, seal);
+  const edited = await readEditedRows(session, run.id, seal);
   await barrier('check.compare');
   const outcome = await run.withSource(signal, (source) =>
     runCheck(
-      { source, target: session, plan: run.plan, loaded, before, excluded, cancelled, signal },
+      { source, target: session, plan: run.plan, loaded, before, excluded, edited, cancelled, signal },
       claim.spec as CheckSpec,
     ),
   );

@@ -35,7 +35,8 @@ export interface CopyBatchInput {
   onBytes: (bytes: number) => void;
 }
 
-function flowOf(plan: ResolvedPlan, claim: ClaimedTask): ResolvedFlow {
+/** The flow that a task is of. Throws FLOW_UNKNOWN. */
+export function flowOf(plan: ResolvedPlan, claim: ClaimedTask): ResolvedFlow {
   const flow = plan.flows.find((candidate) => candidate.name === claim.flow);
   if (flow === undefined) throw new RowfleetError('FLOW_UNKNOWN', `the plan has no flow "${claim.flow}"`);
   return flow;

@@ -77,15 +77,23 @@ export async function readRowsBefore(on: Queryable, runId: string): Promise<Reco
   return Object.fromEntries(rows.map((row: { target: string; before: number }) => [row.target, row.before]));
 }
 
-/** What the batches of each flow yielded, loaded and quarantined: rowsOut = rowsIn + rowsQuarantined. */
-export async function readLoaded(
-  on: Queryable,
-  runId: string,
-): Promise<Record<string, { rowsOut: number; rowsIn: number; rowsQuarantined: number }>> {
+/** What became of a flow's rows: rowsOut = rowsIn + rowsQuarantined, which the batches counted. */
+export interface LoadedRows {
+  rowsOut: number;
+  rowsIn: number;
+  rowsQuarantined: number;
+  /** Rows that came of driving rows which were refused and then loaded as the plan yields them. Defaults to 0. */
+  rowsMended?: number;
+}
+
+/** What the batches of each flow yielded, loaded and quarantined, and what was loaded later. */
+export async function readLoaded(on: Queryable, runId: string): Promise<Record<string, LoadedRows>> {
   const { rows } = await on.query(
     `select flow, coalesce(sum(rows_out), 0)::float8 as "rowsOut", coalesce(sum(rows_in), 0)::float8 as "rowsIn",
-            sum(rows_quarantined)::float8 as "rowsQuarantined"
-       from rowfleet.task where run_id = $1 and kind = 'batch' and state = 'done' group by flow`,
+            sum(rows_quarantined)::float8 as "rowsQuarantined",
+            (select coalesce(sum(q.rows_in), 0)::float8 from rowfleet.quarantine q
+              where q.run_id = $1 and q.flow = t.flow and q.state = 'loaded' and q.edited is null) as "rowsMended"
+       from rowfleet.task t where run_id = $1 and kind = 'batch' and state = 'done' group by flow`,
     [runId],
   );
   return Object.fromEntries(rows.map(({ flow, ...counts }) => [flow, counts]));

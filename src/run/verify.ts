@@ -1,6 +1,7 @@
 import { captureObjects } from '../constraints/capture.ts';
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
+import { countOpenMends } from '../ledger/mend.ts';
 import { readObjects } from '../ledger/objects.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { countChecks, insertTask } from '../ledger/tasks.ts';
@@ -17,11 +18,17 @@ const relationOf = (ctx: RunContext, spec: CheckSpec): string =>
     ? display(spec.relation)
     : display(ctx.run.plan.flows.find((flow) => flow.name === spec.flow)!.target);
 
-/** Asks for the checks of the plan's level, once, and waits for the validators. */
+/** Asks for the checks of the plan's level, once, behind the last refused row that is sent again; waits for the validators. */
 export async function verify(ctx: RunContext): Promise<PhaseResult> {
   const { id, plan, kind } = ctx.run;
   const { all, done } = await countChecks(ctx.ledger, id);
   if (all === 0) {
+    const mends = await countOpenMends(ctx.ledger, id);
+    if (mends > 0) {
+      ctx.waiting = `refused rows are sent again: ${mends} ${mends === 1 ? 'batch' : 'batches'} of them to go`;
+      await waitForWorkers(ctx, 'loader');
+      return 'stay';
+    }
     await asLeader(ctx, async (tx) => {
       // A run that only validates took nothing down; what stands there now is what would be.
       const captured =

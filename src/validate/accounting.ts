@@ -1,10 +1,11 @@
 import { RowfleetError } from '../errors.ts';
+import type { LoadedRows } from '../ledger/flows.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { CheckContext } from './run-check.ts';
 import { countSource } from './source-counts.ts';
 import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
 
-const nothing = { rowsOut: 0, rowsIn: 0, rowsQuarantined: 0 };
+const nothing: LoadedRows = { rowsOut: 0, rowsIn: 0, rowsQuarantined: 0 };
 
 function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
   const flow = plan.flows.find((candidate) => candidate.name === name);
@@ -20,8 +21,9 @@ function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
 
 /**
  * Driving rows = filtered + unmatched + quarantined + yielding, counted on the source off the copy path; and the rows
- * that the mapping yields = rows the loaders wrote = rows they read, less those in quarantine. Where nothing was copied
- * the numbers are evidence only, and the count check compares them with the target.
+ * that the mapping yields = rows the loaders wrote, in batches and when refused rows were sent again; what batches read =
+ * what they wrote and put into quarantine. Where nothing was copied the numbers are evidence only, and the count check
+ * compares them with the target.
  */
 export async function checkAccounting(
   ctx: CheckContext,
@@ -39,11 +41,13 @@ export async function checkAccounting(
     const summary = `flow ${flow.name} was cancelled with ${counts.outputs - copied} of ${counts.outputs} rows not copied`;
     findings.push({ check: 'cancelled', relation: flow.target, summary, details: [] });
   } else if (ctx.loaded !== undefined) {
-    const { rowsOut, rowsIn, rowsQuarantined } = ctx.loaded[flow.name] ?? nothing;
+    const { rowsOut, rowsIn, rowsQuarantined, rowsMended = 0 } = ctx.loaded[flow.name] ?? nothing;
     Object.assign(evidence, { rowsOut, rowsIn }, rowsQuarantined === 0 ? {} : { rowsQuarantined });
-    if (counts.outputs !== rowsIn || rowsOut !== rowsIn + rowsQuarantined) {
+    if (rowsMended > 0) evidence.rowsMended = rowsMended;
+    if (counts.outputs !== rowsIn + rowsMended || rowsOut !== rowsIn + rowsQuarantined) {
       const set = rowsQuarantined === 0 ? '' : `, ${rowsQuarantined} went into quarantine`;
-      const summary = `flow ${flow.name}: the source yields ${counts.outputs} rows, the loaders read ${rowsOut} and wrote ${rowsIn}${set}`;
+      const later = rowsMended === 0 ? '' : `, ${rowsMended} were loaded later`;
+      const summary = `flow ${flow.name}: the source yields ${counts.outputs} rows, the loaders read ${rowsOut} and wrote ${rowsIn}${set}${later}`;
       findings.push({ check: 'accounting', relation: flow.target, summary, details: [] });
     }
   }

@@ -1,9 +1,11 @@
+import type { TargetRow } from '../ledger/read-quarantine.ts';
 import { display, ident, literal, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { fromClause, whereClause } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { constantDefaults } from './constant-defaults.ts';
 import type { DigestSide } from './digest-sql.ts';
+import { selectEdited } from './edited-rows.ts';
 import { type HashedColumn, hashedAsOwnType } from './row-hash.ts';
 import { fromTarget } from './target-rows.ts';
 
@@ -49,11 +51,13 @@ const list = (values: string[]): string => values.map((value, i) => `${value} as
 /**
  * What a target table should hold, by the mapping over whole driving tables, and what it holds. Compared are the
  * columns that a flow fills; what others leave to a constant default is expected to be that.
+ * @param edited flow → rows that people put in place of what the mapping yields
  */
 export async function compareTarget(
   plan: ResolvedPlan,
   relation: RelationName,
   target: Session,
+  edited: Record<string, TargetRow[]> = {},
 ): Promise<Comparison> {
   const flows = flowsInto(plan, relation);
   const filled = filledColumns(flows);
@@ -73,9 +77,15 @@ export async function compareTarget(
   };
   const sourceRows = (flow: ResolvedFlow): string =>
     `select ${list(columns.map((column) => expectedValue(flow, column, defaults)))} ${fromClause(flow)} ${whereClause(flow)}`;
+  const source = flows.map(sourceRows);
+  for (const flow of flows) {
+    const rows = edited[flow.name] ?? [];
+    const other = (column: HashedColumn) => expectedValue({ ...flow, columns: [] }, column, defaults);
+    if (rows.length > 0) source.push(await selectEdited(target, flow, rows, columns, other));
+  }
   const held = list(columns.map(({ name }) => `t.${ident(name)}`));
   return {
-    source: { ...side, rows: flows.map(sourceRows) },
+    source: { ...side, rows: source },
     target: { ...side, rows: [`select ${held} ${await fromTarget(target, relation)}`] },
     notCompared,
   };

@@ -6,14 +6,17 @@ import { countTarget } from './target-rows.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';
 
 /**
- * Rows that the mapping yields for a target table. After a copy these are what the loaders wrote, since the accounting
+ * Rows that the mapping yields for a target table, and those that people edited. After a copy these are what the loaders wrote, since the accounting
  * of each flow holds that against the source; else the source is counted.
  */
 async function expectedRows(ctx: CheckContext, relation: RelationName): Promise<number> {
   let expected = 0;
   for (const flow of flowsInto(ctx.plan, relation)) {
     ctx.signal?.throwIfAborted();
-    expected += ctx.loaded ? (ctx.loaded[flow.name]?.rowsIn ?? 0) : await countOutputs(ctx.source, flow);
+    expected += ctx.edited?.[flow.name]?.length ?? 0;
+    const loaded = ctx.loaded?.[flow.name];
+    if (loaded !== undefined) expected += loaded.rowsIn + (loaded.rowsMended ?? 0);
+    else if (ctx.loaded === undefined) expected += await countOutputs(ctx.source, flow);
   }
   return expected;
 }

@@ -1,0 +1,60 @@
+import type { SentRow } from '../ledger/mend.ts';
+import type { Refusal } from '../ledger/quarantine.ts';
+import { ident, literal, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import type { TidRange } from '../plan/select.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+
+/** Where a driving row is by now. */
+export type FoundAt =
+  | { kind: 'there'; range: TidRange; leaf: number; tid: string }
+  /** The source has it no more: there is nothing to load. */
+  | { kind: 'gone' }
+  | { kind: 'lost'; refusal: Refusal };
+
+const lost = (message: string): FoundAt => ({
+  kind: 'lost',
+  refusal: { stage: 'extract', side: 'source', code: 'ROW_LOST', message },
+});
+
+/** The range of the one row that stands at `tid`. */
+function at(flow: ResolvedFlow, leaf: number, tid: string): FoundAt {
+  const [, block, offset] = /^\((\d+),(\d+)\)$/.exec(tid)!;
+  const range = { leaf: flow.leaves[leaf]!, from: tid, to: `(${block},${Number(offset) + 1})` };
+  return { kind: 'there', range, leaf, tid };
+}
+
+/** By its key. Equality lets an index find it; the text settles what a collation or a type calls equal. */
+async function findByKey(source: Session, flow: ResolvedFlow, key: Record<string, string>): Promise<FoundAt> {
+  const conditions = Object.entries(key).map(
+    ([name, value]) =>
+      `d.${ident(name)} = ${literal(value)} and d.${ident(name)}::pg_catalog.text = ${literal(value)}`,
+  );
+  const { rows } = await planQuery<{ oid: string; tid: string }>(
+    source,
+    `select d.tableoid::pg_catalog.int8 as oid, d.ctid as tid
+       from ${flow.only ? 'only ' : ''}${qualified(flow.driving)} as d where ${conditions.join(' and ')}`,
+  );
+  if (rows[0] === undefined) return { kind: 'gone' };
+  const leaf = flow.leaves.findIndex(({ oid }) => String(oid) === String(rows[0]!.oid));
+  return leaf === -1
+    ? lost('the row stands in a partition that the plan does not know: start a new run')
+    : at(flow, leaf, rows[0].tid);
+}
+
+/** A row without a key is known by its place and its values; where one of them changed it may be any row. */
+async function findByPlace(source: Session, flow: ResolvedFlow, row: SentRow): Promise<FoundAt> {
+  const { rows } = await planQuery<{ same: boolean }>(
+    source,
+    `select pg_catalog.row_to_json(d.*)::pg_catalog.text = ${literal(row.sourceRow ?? '')} as same
+       from only ${qualified(flow.leaves[row.leaf]!)} as d where d.ctid = ${literal(row.tid)}::pg_catalog.tid`,
+  );
+  if (rows[0]?.same === true) return at(flow, row.leaf, row.tid);
+  return lost('the row has no key, and what stands in its place is not what it was: edit it, or discard it');
+}
+
+/** Finds a driving row that was refused, as the source has it now. */
+export function findRow(source: Session, flow: ResolvedFlow, row: SentRow): Promise<FoundAt> {
+  return row.sourceKey === null ? findByPlace(source, flow, row) : findByKey(source, flow, row.sourceKey);
+}

@@ -1,0 +1,36 @@
+import type { TargetRow } from '../ledger/read-quarantine.ts';
+import { classify } from '../pg/failure-class.ts';
+import { ident, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+import type { RelayOutcome } from './relay.ts';
+
+/** One row, each value read by its column's type as COPY reads it. */
+function insertStatement(flow: ResolvedFlow): string {
+  const names = flow.columns.map(({ name }) => ident(name));
+  if (names.length === 0) return `insert into ${qualified(flow.target)} default values`;
+  const values = names.map((_, i) => `$${i + 1}`);
+  return `insert into ${qualified(flow.target)} (${names.join(', ')}) overriding system value values (${values.join(', ')})`;
+}
+
+/** Inserts what a person made of one driving row, all of it or none. Throws what is no row's fault. */
+export async function insertEdited(
+  target: Session,
+  flow: ResolvedFlow,
+  rows: TargetRow[],
+): Promise<RelayOutcome> {
+  await target.query('savepoint rowfleet_edited');
+  let rowsIn = 0;
+  try {
+    for (const row of rows) {
+      const values = flow.columns.map(({ name }) => row[name] ?? null);
+      rowsIn += (await target.query(insertStatement(flow), values)).rowCount ?? 0;
+    }
+  } catch (error) {
+    if (classify(error, 'target') !== 'row') throw error;
+    await target.query('rollback to savepoint rowfleet_edited');
+    return { kind: 'refused', side: 'target', error: error as Error };
+  }
+  await target.query('release savepoint rowfleet_edited');
+  return { kind: 'copied', rowsOut: rows.length, rowsIn, bytes: 0 };
+}

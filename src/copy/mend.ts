@@ -1,0 +1,138 @@
+import { barrier } from '../barrier.ts';
+import { RowfleetError } from '../errors.ts';
+import { finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
+import { holdAgain, keepFound, lockSent, type SentRow, settleLoaded } from '../ledger/mend.ts';
+import type { Refusal } from '../ledger/quarantine.ts';
+import { display } from '../pg/quote.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { copyInStatement, copyOutStatement } from '../plan/select.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+import { type CopyBatchInput, flowOf } from './copy-batch.ts';
+import { silenceTriggers } from './derive-triggers.ts';
+import { type FoundAt, findRow } from './find-row.ts';
+import { insertEdited } from './insert-edited.ts';
+import { readRefused } from './read-refused.ts';
+import { refusalOf } from './refusal.ts';
+import type { RelayOutcome, RelayTally } from './relay.ts';
+import { relayUnderSavepoint } from './relay-under-savepoint.ts';
+
+/** The same as for a batch; its claim is of a task of kind `mend`. */
+type MendInput = CopyBatchInput;
+
+/** What became of one row: target rows that came of it, or why it is refused once more. */
+type Result =
+  | ({ kind: 'loaded' } & RelayTally)
+  | { kind: 'refused'; refusal: Refusal; found: Extract<FoundAt, { kind: 'there' }> | null };
+
+const foreignKeyViolation = '23503';
+
+function resultOf(
+  flow: ResolvedFlow,
+  outcome: RelayOutcome,
+  found: Extract<FoundAt, { kind: 'there' }> | null,
+): Result {
+  if (outcome.kind === 'refused') return { kind: 'refused', refusal: refusalOf(outcome), found };
+  if (outcome.rowsIn === outcome.rowsOut) return { ...outcome, kind: 'loaded' };
+  throw new RowfleetError(
+    'ROWS_DIFFER',
+    `${flow.name}: of ${outcome.rowsOut} rows ${display(flow.target)} took ${outcome.rowsIn}`,
+    { hint: 'a rule or a trigger of the target drops or adds rows: take it down for the migration' },
+  );
+}
+
+/** A driving row has no target rows while it is refused, so that what it yields now can be loaded as it is. */
+async function sendRow(input: MendInput, flow: ResolvedFlow, row: SentRow): Promise<Result> {
+  const { source, target, signal, onBytes } = input;
+  signal.throwIfAborted();
+  if (row.edited !== null) return resultOf(flow, await insertEdited(target, flow, row.edited), null);
+  const found = await findRow(source, flow, row);
+  if (found.kind === 'gone') return { kind: 'loaded', rowsOut: 0, rowsIn: 0, bytes: 0 };
+  if (found.kind === 'lost') return { kind: 'refused', refusal: found.refusal, found: null };
+  const outcome = await relayUnderSavepoint(
+    { session: source, statement: copyOutStatement(flow, found.range) },
+    { session: target, statement: copyInStatement(flow) },
+    { signal, onBytes },
+  );
+  return resultOf(flow, outcome, found);
+}
+
+/** Sends all rows; what a foreign key refused is sent again for as long as that lets others in that it may refer to. */
+async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): Promise<Map<SentRow, Result>> {
+  const results = new Map<SentRow, Result>();
+  let due = rows;
+  for (let loaded = true; loaded && due.length > 0; ) {
+    loaded = false;
+    for (const row of due) {
+      const result = await sendRow(input, flow, row);
+      results.set(row, result);
+      loaded ||= result.kind === 'loaded';
+    }
+    due = due.filter((row) => {
+      const result = results.get(row)!;
+      return result.kind === 'refused' && result.refusal.code === foreignKeyViolation;
+    });
+  }
+  return results;
+}
+
+async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result: Result): Promise<void> {
+  const { claim, source, target, seal } = input;
+  if (result.kind === 'loaded') return settleLoaded(target, claim, row, result.rowsIn);
+  await holdAgain(target, claim, row, result.refusal);
+  if (result.found === null) return;
+  const { leaf, tid, range } = result.found;
+  const values = await readRefused(source, flow, range.leaf, tid);
+  await keepFound(target, row, { leaf, tid, ...values }, seal);
+}
+
+type Mended = RelayTally & Pick<Tally, 'evidence'>;
+
+async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
+  const { claim, source, target, seal, plan } = input;
+  const rows = await lockSent(target, claim, seal);
+  const fireAgain = await silenceTriggers(target, flow.target);
+  await target.query('set constraints all immediate');
+  // A snapshot of its own: what people mended in the source came after the run's.
+  const results = await inTransaction(
+    source,
+    'repeatable read, read only',
+    async () => {
+      const sent = await sendAll(input, flow, rows);
+      for (const [row, result] of sent) await settle(input, flow, row, result);
+      return [...sent.values()];
+    },
+    { searchPath: plan.source.searchPath },
+  );
+  await fireAgain();
+  const loaded = results.filter((result) => result.kind === 'loaded');
+  const sum = (of: (result: RelayTally) => number) => loaded.reduce((total, each) => total + of(each), 0);
+  return {
+    rowsOut: sum(({ rowsOut }) => rowsOut),
+    rowsIn: sum(({ rowsIn }) => rowsIn),
+    bytes: sum(({ bytes }) => bytes),
+    evidence: { sent: rows.length, loaded: loaded.length, refused: rows.length - loaded.length },
+  };
+}
+
+/**
+ * Sends refused rows again: each as the plan yields it by now, or as a person edited it. What is refused once more goes
+ * back into quarantine with the new reason and holds nothing else up. Rows and record commit together.
+ */
+export async function mendRows(input: MendInput): Promise<RelayTally> {
+  const { plan, claim, target } = input;
+  const flow = flowOf(plan, claim);
+  const started = performance.now();
+  return inTransaction(
+    target,
+    'read committed',
+    async () => {
+      await lockClaim(target, claim);
+      const tally = await mend(input, flow);
+      await barrier('copy.record');
+      await finishTask(target, claim, { ...tally, seconds: (performance.now() - started) / 1000 });
+      await barrier('copy.commit');
+      return tally;
+    },
+    { searchPath: plan.target.searchPath },
+  );
+}

@@ -1,0 +1,49 @@
+import type { TargetRow } from '../ledger/read-quarantine.ts';
+import { literal, qualified } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+import { type HashedColumn, hashedAsOwnType } from './row-hash.ts';
+
+/** Each column's type as the target names it, with typmod. */
+async function typesOf(target: Session, flow: ResolvedFlow): Promise<Map<string, string>> {
+  const { rows } = await target.query<{ name: string; type: string }>(
+    `select attname::text as name, pg_catalog.format_type(atttypid, atttypmod) as type
+       from pg_catalog.pg_attribute where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped`,
+    [qualified(flow.target)],
+  );
+  return new Map(rows.map(({ name, type }) => [name, type]));
+}
+
+/**
+ * What people made of rows of a flow, as a SELECT for the source side of a digest: each value as the target's type reads
+ * and writes it, so that 1.005 in a numeric(6,2) is expected as 1.01.
+ * @param other SQL of what a column is expected to hold that the flow leaves to its default
+ */
+export async function selectEdited(
+  target: Session,
+  flow: ResolvedFlow,
+  rows: TargetRow[],
+  columns: HashedColumn[],
+  other: (column: HashedColumn) => string,
+): Promise<string> {
+  if (columns.length === 0) return `select from pg_catalog.generate_series(1, ${rows.length})`;
+  const types = await typesOf(target, flow);
+  const filled = flow.columns.map(({ name }) => name).filter((name) => types.has(name));
+  const list = filled.map((name, i) => `$${i + 1}::${types.get(name)}::pg_catalog.text as c${i + 1}`);
+  const written: string[] = [];
+  for (const row of rows) {
+    const { rows: read } = await target.query<Record<string, string | null>>(
+      `select ${list.join(', ')}`,
+      filled.map((name) => row[name] ?? null),
+    );
+    const values = columns.map((column) => {
+      if (!filled.includes(column.name)) return other(column);
+      const value = read[0]![`c${filled.indexOf(column.name) + 1}`] ?? null;
+      const type = hashedAsOwnType(column) ? column.targetType : 'pg_catalog.text';
+      return `${value === null ? 'null' : literal(value)}::${type}`;
+    });
+    written.push(`(${values.join(', ')})`);
+  }
+  const names = columns.map((_, i) => `c${i + 1}`).join(', ');
+  return `select ${names} from (values ${written.join(', ')}) as edited (${names})`;
+}
