@@ -13,6 +13,7 @@ import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { lockStatement } from './keeper.ts';
 import { cornerBatch, type QuarantineTally } from './quarantine.ts';
 import { relay } from './relay.ts';
+import { reloadBatch } from './reload-batch.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
 export class SnapshotGone extends Error {
@@ -92,10 +93,11 @@ export type CopyTally = Tally & QuarantineTally;
 async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTally> {
   const { plan, claim, source, target, signal, onBytes } = input;
   const flow = flowOf(plan, claim);
-  const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
-  const range = blockRange(flow.leaves[leaf]!, fromBlock, toBlock);
   await checkUnmoved(source, flow, epoch);
   await barrier('copy.extract');
+  if (claim.mode === 'reload') return reloadBatch({ ...input, flow }, epoch);
+  const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
+  const range = blockRange(flow.leaves[leaf]!, fromBlock, toBlock);
   const copied: QuarantineTally =
     claim.mode === 'corner' && range.leaf.hasCtid
       ? await cornerBatch({ ...input, flow }, range)

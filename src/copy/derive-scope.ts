@@ -34,7 +34,7 @@ export function betweenConditions(
 /** What columns must be to hold one of the given keys. */
 export function amongCondition(columns: string[], keys: string[][]): string {
   const list = keys.map((values) => `(${values.map(literal).join(', ')})`);
-  return keys.length === 0 ? 'false' : `(${columns.join(', ')}) in (${list.join(', ')})`;
+  return keys.length === 0 ? 'false' : `((${columns.join(', ')}) in (${list.join(', ')}))`;
 }
 
 /** The column of the flow that a column of the driving key is copied into as it is. */

@@ -24,6 +24,8 @@ export interface DeriveContext {
   rowsBefore: number;
   /** Foreign keys that the run has taken down and not brought back. */
   down: CapturedObject[];
+  /** Rows of the flow that people wrote themselves, column → text: never deleted. Defaults to none. */
+  kept?: Record<string, string | null>[];
 }
 
 /** What a derivation came to, in target rows. */
@@ -128,16 +130,25 @@ async function ownCondition(
   return all.length === 0 ? 'true' : all.join(' and ');
 }
 
+const isText = (value: string | null | undefined): value is string => typeof value === 'string';
+
 /** Finds, and locks, the rows that the scope yields no more; nobody can begin to refer to them now. */
-async function findVanished(ctx: DeriveContext, terms: Terms, own: string): Promise<number> {
-  const { target } = ctx;
+async function findVanished(
+  { target, kept = [] }: DeriveContext,
+  { table, sameKey }: Terms,
+  key: string[],
+  own: string,
+): Promise<number> {
+  const known = kept.map((row) => key.map((name) => row[name])).filter((values) => values.every(isText));
+  const columns = key.map((name) => `t.${ident(name)}`);
   await target.query(
     'create temporary table rowfleet_vanished (relation pg_catalog.oid, place pg_catalog.tid) on commit drop',
   );
   const { rowCount } = await planQuery(
     target,
-    `insert into ${vanished} select t.tableoid, t.ctid from ${terms.table} as t
-      where ${own} and not exists (select from ${stage} s where ${terms.sameKey}) for update of t`,
+    `insert into ${vanished} select t.tableoid, t.ctid from ${table} as t
+      where ${own} and not exists (select from ${stage} s where ${sameKey})
+        and not ${amongCondition(columns, known)} for update of t`,
   );
   if (rowCount !== 0) await target.query(`analyze ${vanished}`);
   return rowCount ?? 0;
@@ -261,7 +272,7 @@ export async function derive(ctx: DeriveContext, scope: Scope): Promise<Derived>
   if (own.key.length === 0) return { rows, bytes, updated: 0, ...(await replaceAll(ctx, terms)) };
   await refuseDoubledKeys(ctx, own.key);
   const restore = await silenceTriggers(target, flow.target);
-  const gone = condition === undefined ? 0 : await findVanished(ctx, terms, condition);
+  const gone = condition === undefined ? 0 : await findVanished(ctx, terms, own.key, condition);
   const { update, insert, delete: deleted } = await applyDifference(ctx, terms, gone);
   await restore();
   await proveApplied(ctx, terms, gone - deleted);

@@ -1,6 +1,6 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
-import type { ClaimedTask } from '../ledger/claim.ts';
+import type { ClaimedTask, Tally } from '../ledger/claim.ts';
 import { countQuarantined, insertRefused, lockQuarantine } from '../ledger/quarantine.ts';
 import type { Seal } from '../ledger/seal.ts';
 import { display } from '../pg/quote.ts';
@@ -24,7 +24,7 @@ export interface QuarantineContext {
 }
 
 /** Of `rowsOut`, `rowsQuarantined` were refused. */
-export type QuarantineTally = RelayTally & { rowsQuarantined?: number };
+export type QuarantineTally = RelayTally & Pick<Tally, 'rowsQuarantined' | 'evidence'>;
 
 /** A flow is taken to have at least as many rows when the ratio is judged, so that one bad row of ten does not end a run. */
 const leastRows = 1000;

@@ -1,0 +1,93 @@
+import { RowfleetError } from '../errors.ts';
+import { TaskLocked } from '../ledger/claim.ts';
+import type { Epoch } from '../ledger/epochs.ts';
+import { readRowsBefore } from '../ledger/flows.ts';
+import { readEditedRows } from '../ledger/mend.ts';
+import { readObjects } from '../ledger/objects.ts';
+import { readExcludedRows } from '../ledger/quarantine.ts';
+import {
+  type EarlierLoad,
+  lockReload,
+  type ReloadSpec,
+  readEarlierLoad,
+  takeOverBatches,
+} from '../ledger/reload.ts';
+import type { BatchSpec } from '../ledger/tasks.ts';
+import { display } from '../pg/quote.ts';
+import { withoutRows } from '../plan/without-rows.ts';
+import { type Derived, derive } from './derive.ts';
+import type { Scope } from './derive-scope.ts';
+import type { QuarantineContext, QuarantineTally } from './quarantine.ts';
+
+function scopeOf(spec: BatchSpec | ReloadSpec): Scope {
+  if (!('scope' in spec)) return { kind: 'blocks', ...spec };
+  return spec.scope === 'whole' ? { kind: 'whole' } : { kind: 'range', from: spec.from, to: spec.to };
+}
+
+/** Blocks are those that the batch once read only while the table's file is the same. */
+function refuseMovedBlocks(
+  { flow }: QuarantineContext,
+  { leaf }: BatchSpec,
+  { relations }: EarlierLoad,
+  epoch: Epoch,
+) {
+  const read = display(flow.leaves[leaf]!);
+  const [was, is] = [relations?.[read]?.filenode, epoch.relations[read]?.filenode];
+  if (was === undefined || was === is) return;
+  throw new RowfleetError(
+    'BLOCKS_MOVED',
+    `${read} was rewritten since this batch was loaded: its blocks hold other rows now`,
+    { hint: `load the whole flow again: rowfleet requeue --run … --flow ${flow.name} --reload` },
+  );
+}
+
+/** The tally keeps the flow's numbers those of its rows: a range counts what it changed, a whole flow for all of its batches. */
+async function tallyOf(
+  { target, claim }: QuarantineContext,
+  scope: Scope,
+  earlier: EarlierLoad,
+  epoch: Epoch,
+  { rows, inserted, updated, deleted, bytes }: Derived,
+): Promise<QuarantineTally> {
+  const evidence = { rows, inserted, updated, deleted };
+  if (scope.kind === 'range') {
+    const more = inserted - deleted;
+    return { rowsOut: more, rowsIn: more, bytes, evidence };
+  }
+  if (scope.kind === 'whole') {
+    const rowsIn = rows - (await takeOverBatches(target, claim, epoch.epoch));
+    return { rowsOut: rowsIn, rowsIn, bytes, evidence };
+  }
+  const { rowsQuarantined, rowsMended } = earlier;
+  const rowsIn = rows - rowsMended;
+  return { rowsOut: rowsIn + rowsQuarantined, rowsIn, rowsQuarantined, bytes, evidence };
+}
+
+/**
+ * Loads what a batch covers once more, in the target transaction that the caller has open: only what differs is touched,
+ * and rows in quarantine stay there. Throws BLOCKS_MOVED, and what `derive` throws.
+ */
+export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise<QuarantineTally> {
+  const { plan, claim, flow, target, seal } = ctx;
+  const spec = claim.spec as BatchSpec | ReloadSpec;
+  const scope = scopeOf(spec);
+  if (!(await lockReload(target, claim.relation, scope.kind !== 'blocks')))
+    throw new TaskLocked(claim.taskId);
+  const earlier = await readEarlierLoad(target, claim);
+  if (!('scope' in spec)) refuseMovedBlocks(ctx, spec, earlier, epoch);
+  const excluded = (await readExcludedRows(target, claim.runId, seal))[flow.name];
+  const before = await readRowsBefore(target, claim.runId);
+  const objects = await readObjects(target, claim.runId);
+  const derived = await derive(
+    {
+      ...ctx,
+      plan,
+      flow: excluded === undefined ? flow : withoutRows(flow, excluded),
+      rowsBefore: before[display(flow.target)] ?? 0,
+      down: objects.filter(({ state }) => state !== 'back').map(({ captured }) => captured),
+      kept: (await readEditedRows(target, claim.runId, seal))[flow.name] ?? [],
+    },
+    scope,
+  );
+  return tallyOf(ctx, scope, earlier, epoch, derived);
+}

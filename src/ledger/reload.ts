@@ -1,0 +1,62 @@
+import type { Session } from '../pg/session.ts';
+import type { ClaimedTask } from './claim.ts';
+import type { RelationMark } from './epochs.ts';
+import type { Queryable } from './ledger.ts';
+
+/** What a batch that loads rows again covers, where that is not the blocks of a BatchSpec. */
+export type ReloadSpec =
+  /** Of the first column of the driving key, as text; `to` is exclusive, null is open. */
+  { scope: 'range'; from: string | null; to: string | null } | { scope: 'whole' };
+
+/**
+ * Keeps other reloads of the same table away until this transaction ends: all of them, or only those that are more than
+ * some blocks (`exclusive: false`). False where one is under way that must be over first.
+ */
+export async function lockReload(on: Session, relation: string, exclusive: boolean): Promise<boolean> {
+  const { rows } = await on.query<{ locked: boolean }>(
+    `select pg_try_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtextextended('rowfleet.reload ' || $1, 0)) as locked`,
+    [relation],
+  );
+  return rows[0]!.locked;
+}
+
+/** A batch as it was loaded before. */
+export interface EarlierLoad {
+  /** What showed a rewrite of the relations that it read; null where it was never loaded. */
+  relations: Record<string, RelationMark> | null;
+  /** Rows of its that went into quarantine. */
+  rowsQuarantined: number;
+  /** Of those, rows that were loaded later, as the mapping yields them. */
+  rowsMended: number;
+}
+
+/** What is known of the batch that a claim is of, from before. */
+export async function readEarlierLoad(on: Queryable, claim: ClaimedTask): Promise<EarlierLoad> {
+  const { rows } = await on.query(
+    `select e.relations, t.rows_quarantined::float8 as "rowsQuarantined",
+            (select coalesce(sum(q.rows_in), 0)::float8 from rowfleet.quarantine q
+              where q.task_id = t.id and q.state = 'loaded' and q.edited is null) as "rowsMended"
+       from rowfleet.task t left join rowfleet.epoch e on e.run_id = t.run_id and e.epoch = t.epoch
+      where t.id = $1`,
+    [claim.taskId],
+  );
+  return rows[0];
+}
+
+/**
+ * Lets the batch that loaded a whole flow again stand for all others of the flow: none of their rows counts any more, but
+ * for those in quarantine. Returns how many of these were loaded later, as the mapping yields them.
+ */
+export async function takeOverBatches(on: Queryable, claim: ClaimedTask, epoch: number): Promise<number> {
+  await on.query(
+    `update rowfleet.task set rows_in = 0, rows_out = rows_quarantined, epoch = $4
+      where run_id = $1 and flow = $2 and kind = 'batch' and id <> $3 and state = 'done'`,
+    [claim.runId, claim.flow, claim.taskId, epoch],
+  );
+  const { rows } = await on.query(
+    `select coalesce(sum(rows_in), 0)::float8 as n from rowfleet.quarantine
+      where run_id = $1 and flow = $2 and state = 'loaded' and edited is null`,
+    [claim.runId, claim.flow],
+  );
+  return rows[0].n;
+}
