@@ -57,28 +57,32 @@ export async function verifyAnew(tx: Queryable, run: Run): Promise<void> {
 
 /**
  * Lets a run go on from what the ledger says is not done: failed tasks get new tries, checks and findings are
- * made anew. A run that is running already stays as it is. Throws RUN_ENDED.
+ * made anew. `tx` is a transaction that holds `lockRuns`. Throws RUN_ENDED.
  */
+export async function goOn(tx: Queryable, run: Run): Promise<void> {
+  const resumed = await setRunState(tx, run.id, resumable, 'running');
+  if (!resumed) {
+    throw usageError(
+      'RUN_ENDED',
+      `run ${run.id} is ${run.state} and cannot go on`,
+      'start a new run with `rowfleet migrate`',
+    );
+  }
+  await liftPauses(tx, run.id);
+  await reopenFailedTasks(tx, run.id);
+  if (!finishedStates.includes(run.state)) return;
+  const mended = run.kind === 'migrate' && (await countFindings(tx, run.id, 'cancelled')) > 0;
+  if (mended) await setMended(tx, run.id);
+  await verifyAnew(tx, run);
+}
+
+/** Lets a run go on, as `goOn` does. A run that is running already stays as it is. Throws RUN_ENDED. */
 export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promise<void> {
   if (run.state === 'running') return;
   await withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
       await lockRuns(session);
-      const resumed = await setRunState(session, run.id, resumable, 'running');
-      if (!resumed) {
-        throw usageError(
-          'RUN_ENDED',
-          `run ${run.id} is ${run.state} and cannot go on`,
-          'start a new run with `rowfleet migrate`',
-        );
-      }
-      await liftPauses(session, run.id);
-      await reopenFailedTasks(session, run.id);
-      if (finishedStates.includes(run.state)) {
-        const mended = run.kind === 'migrate' && (await countFindings(session, run.id, 'cancelled')) > 0;
-        if (mended) await setMended(session, run.id);
-        await verifyAnew(session, run);
-      }
+      await goOn(session, run);
       await recordEvent(session, run.id, actor, 'resumed');
     }),
   );

@@ -1,0 +1,68 @@
+import { usageError } from '../errors.ts';
+import type { TargetRow } from '../ledger/read-quarantine.ts';
+import { nearest } from '../nearest.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+
+/** What a person made of one row in quarantine, as it was read from a file: any JSON. */
+export interface RowEdit {
+  id: string;
+  /** JSON array of objects, target column → value; null or absent: as the plan yields it. */
+  targetRows: unknown;
+  /** Where it was read, for messages: `rows.ndjson:3`. */
+  at: string;
+}
+
+function invalid({ at, id }: RowEdit, what: string, hint: string) {
+  return usageError('EDIT_INVALID', `${at}: row ${id}: ${what}`, hint);
+}
+
+function textOf(edit: RowEdit, column: string, value: unknown): string | null {
+  if (value === null || typeof value === 'string') return value;
+  if (typeof value === 'boolean' || Number.isSafeInteger(value)) return String(value);
+  throw invalid(
+    edit,
+    `the value of ${column} is neither text nor null`,
+    'write each value as the text that PostgreSQL reads: "1.50", "{a,b}", "2026-01-31"',
+  );
+}
+
+function rowOf(flow: ResolvedFlow, edit: RowEdit, given: unknown): TargetRow {
+  const names = flow.columns.map(({ name }) => name);
+  if (typeof given !== 'object' || given === null || Array.isArray(given))
+    throw invalid(edit, 'target_rows holds what is no object', 'each row is an object: {"column": "value"}');
+  const other = Object.keys(given).find((name) => !names.includes(name));
+  if (other !== undefined) {
+    const near = nearest(other, names);
+    throw invalid(
+      edit,
+      `flow ${flow.name} fills no column ${other}`,
+      near === undefined ? `it fills: ${names.join(', ')}` : `did you mean ${near}?`,
+    );
+  }
+  const missing = names.find((name) => !(name in given));
+  if (missing !== undefined)
+    throw invalid(edit, `column ${missing} has no value`, 'give all columns of the flow; null for none');
+  return Object.fromEntries(
+    names.map((name) => [name, textOf(edit, name, (given as Record<string, unknown>)[name])]),
+  );
+}
+
+const same = (a: TargetRow[], b: TargetRow[]): boolean =>
+  a.length === b.length &&
+  a.every((row, i) => Object.entries(row).every(([name, value]) => (b[i]![name] ?? null) === value));
+
+/**
+ * Reads an edit of a row against its flow's columns; null where it is none, so that the row is to be loaded as the plan
+ * yields it. Throws EDIT_INVALID.
+ * @param before what the row would have been loaded as
+ */
+export function readEdit(flow: ResolvedFlow, edit: RowEdit, before: TargetRow[] | null): TargetRow[] | null {
+  const { targetRows } = edit;
+  if (targetRows === null || targetRows === undefined) return null;
+  if (!Array.isArray(targetRows))
+    throw invalid(edit, 'target_rows is no array', 'leave it as it was exported: [{"column": "value"}]');
+  if (targetRows.length === 0)
+    throw invalid(edit, 'target_rows is empty', 'to give the row up: rowfleet quarantine discard');
+  const made = targetRows.map((row) => rowOf(flow, edit, row));
+  return before !== null && same(made, before) ? null : made;
+}

@@ -1,0 +1,165 @@
+import { usageError } from '../errors.ts';
+import type { Ledger } from '../ledger/ledger.ts';
+import { lockRun } from '../ledger/lock-run.ts';
+import { discardRows, lockQuarantined, sendRows, setEdited } from '../ledger/mend.ts';
+import { type QuarantineState, readQuarantined, type TargetRow } from '../ledger/read-quarantine.ts';
+import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.ts';
+import type { Seal } from '../ledger/seal.ts';
+import { display } from '../pg/quote.ts';
+import { type Session, withSession } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { requireFlow } from './act.ts';
+import { type RowEdit, readEdit } from './edited-rows.ts';
+import { goOn, verifyAnew } from './resume.ts';
+
+/** Which rows of a run: those named, in whatever state, or all that are held, of one flow or of all. */
+export interface RowSelection {
+  ids?: string[];
+  flow?: string;
+}
+
+export interface SendRequest extends RowSelection {
+  /** What people made of some of the rows. */
+  edits?: RowEdit[];
+  actor: string;
+}
+
+/** What became of a request about rows in quarantine. */
+export interface RowsSettled {
+  rows: number;
+  /** Of `rows`, those that are sent as edited. */
+  edited: number;
+  /** Rows that were named and left as they are, by the state that they are in. */
+  left: { id: string; state: QuarantineState }[];
+}
+
+const open: readonly RunState[] = ['running', 'stopped', 'failed', 'findings', 'quarantined'];
+
+function requireOpen(run: Run, deed: string): void {
+  if (open.includes(run.state)) return;
+  throw usageError(
+    'RUN_STATE',
+    `run ${run.id} is ${run.state}: no row of its quarantine can be ${deed}`,
+    `see \`rowfleet status ${run.id}\``,
+  );
+}
+
+const isBehindChecks = ({ phase }: Run): boolean => ['verify', 'constrain', 'finish'].includes(phase);
+
+/** Checks that are under way would hold the target against another quarantine than they began with. */
+function requireBeforeChecks(run: Run): void {
+  if (run.state !== 'running' || !isBehindChecks(run)) return;
+  throw usageError(
+    'RUN_VERIFYING',
+    `run ${run.id} is in phase ${run.phase}: its rows are being held against the source`,
+    'wait until it has ended, then send the rows again',
+  );
+}
+
+type Locked = Awaited<ReturnType<typeof lockQuarantined>>;
+
+/** Locks the rows that were asked for, and divides them by whether they are in one of `states`. */
+async function selectRows(
+  tx: Session,
+  run: Run,
+  { ids, flow }: RowSelection,
+  states: readonly QuarantineState[],
+): Promise<{ due: Locked; left: RowsSettled['left'] }> {
+  if (flow !== undefined) requireFlow(run, flow);
+  const found = await lockQuarantined(tx, run.id, { ...(ids && { ids }), ...(flow && { flow }) });
+  const unknown = (ids ?? []).filter((id) => !found.some((row) => row.id === id));
+  if (unknown.length > 0) {
+    const of = flow === undefined ? '' : ` of flow ${flow}`;
+    throw usageError(
+      'ROW_UNKNOWN',
+      `the quarantine of run ${run.id} has no row ${unknown.join(', ')}${of}`,
+      `rowfleet quarantine list ${run.id}`,
+    );
+  }
+  const due = found.filter(({ state }) => states.includes(state));
+  const left = found.filter((row) => !due.includes(row)).map(({ id, state }) => ({ id, state }));
+  if (due.length > 0) return { due, left };
+  const why = left.map(({ id, state }) => `row ${id} is ${state}`).join(', ');
+  throw usageError(
+    'ROWS_NONE',
+    why === '' ? `run ${run.id} holds no such row in quarantine` : `nothing to do: ${why}`,
+    `rowfleet quarantine list ${run.id}`,
+  );
+}
+
+/** Writes down the edits of rows that are sent; one that changes nothing is none. Tells how many there were. */
+async function keepEdits(tx: Session, run: Run, due: Locked, edits: RowEdit[], seal: Seal): Promise<number> {
+  const byId = new Map(edits.map((edit) => [edit.id, edit]));
+  const ids = due.map(({ id }) => id).filter((id) => byId.has(id));
+  let edited = 0;
+  for (const row of await readQuarantined(tx, { runId: run.id, ids }, seal)) {
+    const flow = run.plan.flows.find(({ name }) => name === row.flow)!;
+    const made: TargetRow[] | null = readEdit(flow, byId.get(row.id)!, row.values?.targetRows ?? null);
+    if (made === null) continue;
+    await setEdited(tx, row, made, seal);
+    edited++;
+  }
+  return edited;
+}
+
+const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quarantine`;
+
+/**
+ * Sends rows of a run's quarantine again and lets the run go on: each is loaded as the plan yields it by then, or as a
+ * person edited it. Rows that are sent or loaded already are left alone. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
+ * ROW_UNKNOWN, ROWS_NONE, EDIT_INVALID, and SEAL_KEY_MISSING where edits cannot be kept as the rows are.
+ */
+export function sendRefused(
+  ledger: Ledger,
+  runId: string,
+  { edits = [], actor, ...selection }: SendRequest,
+  seal: Seal,
+): Promise<RowsSettled> {
+  return withSession(ledger.pool, (tx) =>
+    inTransaction(tx, 'read committed', async () => {
+      await lockRuns(tx);
+      const run = await lockRun(tx, runId);
+      requireOpen(run, 'sent again');
+      requireBeforeChecks(run);
+      const { due, left } = await selectRows(tx, run, selection, ['held', 'discarded']);
+      for (const flow of run.plan.flows) {
+        const ids = due.filter((row) => row.flow === flow.name).map(({ id }) => id);
+        if (ids.length > 0)
+          await sendRows(tx, run.id, { name: flow.name, target: display(flow.target) }, ids, actor);
+      }
+      const edited = await keepEdits(tx, run, due, edits, seal);
+      const how = edited === 0 ? '' : `, ${edited} of them edited`;
+      await recordEvent(tx, run.id, actor, `sent ${counted(due.length)} again${how}`);
+      if (run.state !== 'running') await goOn(tx, run);
+      // One that was stopped between its checks makes them anew.
+      if (['stopped', 'failed'].includes(run.state) && isBehindChecks(run)) await verifyAnew(tx, run);
+      return { rows: due.length, edited, left };
+    }),
+  );
+}
+
+/**
+ * Gives rows of a run's quarantine up: they are kept, with who did it and why, and the run is never verified with them.
+ * Throws RUN_STATE, FLOW_UNKNOWN, ROW_UNKNOWN and ROWS_NONE.
+ */
+export function discardRefused(
+  ledger: Ledger,
+  runId: string,
+  { reason, actor, ...selection }: RowSelection & { reason: string; actor: string },
+): Promise<RowsSettled> {
+  return withSession(ledger.pool, (tx) =>
+    inTransaction(tx, 'read committed', async () => {
+      const run = await lockRun(tx, runId);
+      requireOpen(run, 'discarded');
+      const { due, left } = await selectRows(tx, run, selection, ['held']);
+      await discardRows(
+        tx,
+        due.map(({ id }) => id),
+        actor,
+        reason,
+      );
+      await recordEvent(tx, run.id, actor, `discarded ${counted(due.length)}: ${reason}`);
+      return { rows: due.length, edited: 0, left };
+    }),
+  );
+}
