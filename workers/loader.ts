@@ -19,21 +19,25 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   const { claim, run, session, onBytes } = work;
   const timeoutMs = run.plan.settings.batchTimeoutMs;
   const timeout = new AbortController();
-  const timer = setTimeout(() => {
-    const reason = `took longer than timeout_per_batch (${timeoutMs / 1000} s)`;
-    timeout.abort(
-      new RowfleetError('BATCH_TIMEOUT', reason, {
-        hint: 'raise migration.timeout_per_batch, or lower batch_size',
-      }),
-    );
-  }, timeoutMs);
+  // A scope that cannot be halved is one transaction, however long that takes.
+  const timer =
+    'scope' in (claim.spec as object)
+      ? undefined
+      : setTimeout(() => {
+          const reason = `took longer than timeout_per_batch (${timeoutMs / 1000} s)`;
+          timeout.abort(
+            new RowfleetError('BATCH_TIMEOUT', reason, {
+              hint: 'raise migration.timeout_per_batch, or lower batch_size',
+            }),
+          );
+        }, timeoutMs);
   const signal = AbortSignal.any([work.signal, timeout.signal]);
   try {
     const tally = await run.withSource(signal, (source) => {
       const input = { plan: run.plan, claim, target: session, source, seal: member.seal, signal, onBytes };
       return claim.taskKind === 'mend' ? mendRows(input) : copyBatch(input);
     });
-    member.metrics.rows.inc(tally.rowsIn);
+    member.metrics.rows.inc(Math.max(0, tally.rowsIn));
     member.metrics.bytes.inc(tally.bytes);
   } finally {
     clearTimeout(timer);

@@ -72,6 +72,8 @@ export function decide(failed: FailedAttempt): Decision {
     case 'shrink':
       return shrink(failed);
     case 'row':
+      // A row that is referred to may come with another reload.
+      if (failed.claim.mode === 'reload' && failed.code === '23503') return counted(failed);
       // Only a batch has rows to set aside, and cornering them is tried once.
       return failed.claim.taskKind === 'batch' && failed.claim.mode === 'copy'
         ? { waitMs: 0, counts: false, mode: 'corner' }

@@ -87,6 +87,11 @@ test('a refused row lets its batch be cornered at once, once; a check cannot be'
   expect(decide(failed(row, { failures: 3 }))).toEqual({ waitMs: 0, counts: false, mode: 'corner' });
   expect(decide(failed(row, { mode: 'corner' })).waitMs).toBeNull();
   expect(decide(failed(row, { mode: 'reload' })).waitMs).toBeNull();
+  // What it refers to may come with another reload.
+  expect(decide(failed({ ...row, code: '23503' }, { mode: 'reload' }))).toMatchObject({
+    counts: true,
+    waitMs: expect.any(Number),
+  });
   expect(decide(failed(row, { taskKind: 'check' })).waitMs).toBeNull();
 });
 
