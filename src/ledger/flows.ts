@@ -68,6 +68,19 @@ export async function restartFlows(on: Queryable, runId: string, names: string[]
   );
 }
 
+/** The flows whose first copy has not come to its end: not cut, or with a batch that was never loaded. */
+export async function readOpenFlows(on: Queryable, runId: string): Promise<string[]> {
+  const { rows } = await on.query(
+    `select name from rowfleet.flow f
+      where run_id = $1 and not cancelled and (not cut_done or exists (
+        select from rowfleet.task t where t.run_id = f.run_id and t.flow = f.name and t.kind = 'batch'
+           and t.mode <> 'reload' and t.state not in ('done', 'cancelled')))
+      order by ordinal`,
+    [runId],
+  );
+  return rows.map(({ name }: { name: string }) => name);
+}
+
 /** Rows that each target table held before the run, by display name. */
 export async function readRowsBefore(on: Queryable, runId: string): Promise<Record<string, number>> {
   const { rows } = await on.query(

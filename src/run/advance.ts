@@ -2,6 +2,7 @@ import type { RecordedError } from '../ledger/claim.ts';
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
+import { mayLeave } from '../ledger/lock-run.ts';
 import { countQuarantined } from '../ledger/quarantine.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
@@ -122,9 +123,11 @@ export async function advance(ctx: RunContext): Promise<void> {
   const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
   if (last) return endWell(ctx);
   ctx.busy = true;
-  await asLeader(ctx, async (tx) => {
+  const left = await asLeader(ctx, async (tx) => {
+    if (!(await mayLeave(tx, ctx.run.id, step.phase))) return false;
     await setPhase(tx, ctx.run.id, next);
     await recordEvent(tx, ctx.run.id, 'scheduler', `phase ${next}`);
+    return true;
   });
-  ctx.log('phase', { phase: next });
+  if (left) ctx.log('phase', { phase: next });
 }

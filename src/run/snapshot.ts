@@ -2,7 +2,7 @@ import { barrier } from '../barrier.ts';
 import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
 import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
-import { readRowsBefore, restartFlows } from '../ledger/flows.ts';
+import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
@@ -63,7 +63,14 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
     await barrier('copy.snapshot');
     await asLeader(ctx, async (tx) => {
       const copied = await readCopiedEpochs(tx, id);
-      await startAgain(ctx, tx, findStaleFlows(plan, copied, epochs, epoch));
+      const stale = findStaleFlows(plan, copied, epochs, epoch);
+      // What people mended must stay; what came to its end before is reloaded, not copied again.
+      const open = ctx.run.mended ? await readOpenFlows(tx, id) : stale;
+      await startAgain(
+        ctx,
+        tx,
+        stale.filter((flow) => open.includes(flow)),
+      );
       await insertEpoch(tx, id, epoch);
     });
     ctx.log('source snapshot opened', { epoch: epoch.epoch });
