@@ -84,7 +84,8 @@ async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof pa
     pace = 'trouble';
   }
   try {
-    await ringDue(site.queues, ctx.ledger, ctx.run.id, rung);
+    const { concurrency = null } = ctx.run.settings;
+    await ringDue(site.queues, ctx.ledger, { id: ctx.run.id, concurrency }, rung);
   } catch (error) {
     ctx.waiting = `the queue at ${site.member.backend.label} does not answer`;
     site.member.log.warn({ error: safeMessage(error) }, 'cannot ring');

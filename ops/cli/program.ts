@@ -8,6 +8,7 @@ import { addNotBuilt } from './commands/not-built.ts';
 import { addPause } from './commands/pause.ts';
 import { addResume } from './commands/resume.ts';
 import { addScheduler } from './commands/scheduler.ts';
+import { addSet } from './commands/set.ts';
 import { addStatus } from './commands/status.ts';
 import { addUninstall } from './commands/uninstall.ts';
 import { addValidate } from './commands/validate.ts';
@@ -51,6 +52,7 @@ export function buildProgram(): Command {
   addPause(program);
   addResume(program);
   addCancel(program);
+  addSet(program);
   addValidate(program);
   addStatus(program);
   addScheduler(program);

@@ -61,11 +61,3 @@ function sizeByCost(input: SizeInput): number {
   const share = Math.max(input.remainingBlocks / (2 * Math.max(1, input.slots)), aimed / 4);
   return Math.max(1, Math.floor(Math.min(grown, share)));
 }
-
-/**
- * What a batch may cost under a run's settings: two seconds (a killed one loses little, progress moves, and
- * the fixed cost of a batch, some 20 ms, stays near one per cent), or a sixth of the timeout; 256 MB.
- */
-export function sizeAim(batchTimeoutMs: number): SizeAim {
-  return { seconds: Math.min(2, batchTimeoutMs / 6000), bytes: 256 * 1024 * 1024 };
-}

@@ -2,9 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sqlState } from '../pg/errors.ts';
 import type { FailureClass } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
 import { isOfCancelledFlow } from './flows.ts';
 import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
+import { isFull, lockConcurrency } from './settings.ts';
 import type { TaskKind, TaskMode } from './tasks.ts';
 
 /** How long an attempt may go without a sign of life before a successor ends it. Renewed every second. */
@@ -31,7 +33,7 @@ export type Claim =
   | ClaimedTask
   /** Done, failed for good or cancelled: nothing to do. */
   | { kind: 'settled' }
-  /** The run does not want it now (stopped, cancelling, ended), or it is held back. */
+  /** The run does not want it now (stopped, cancelling, ended, as busy as people allow), or it is held back. */
   | { kind: 'held' }
   /** Someone else is at it, or its back-off has not run out. Try again in `waitMs`. */
   | { kind: 'busy'; waitMs: number };
@@ -44,6 +46,8 @@ interface TaskRow {
   run_state: string;
   held: boolean;
   cancelled: boolean;
+  /** As many batches of the run are under way as people allow; null where they do not limit it. */
+  full: boolean | null;
   early_ms: number;
   lease_ms: number | null;
   backend_pid: number | null;
@@ -53,7 +57,7 @@ interface TaskRow {
 async function readTask(session: Session, taskId: string): Promise<TaskRow | undefined> {
   const { rows } = await session.query(
     `select t.id, t.run_id, t.state, t.attempt, r.state as run_state, ${isHeldBack} as held,
-            ${isOfCancelledFlow} as cancelled,
+            ${isOfCancelledFlow} as cancelled, ${isFull} as full,
             coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0)::float8 as early_ms,
             (extract(epoch from a.lease_until - clock_timestamp()) * 1000)::float8 as lease_ms,
             a.backend_pid, a.backend_start::text
@@ -109,6 +113,16 @@ export async function claimTask(session: Session, worker: string, taskId: string
     await cancelTask(session, task);
     return { kind: 'settled' };
   }
+  if (task.full === null) return take(session, worker, task);
+  return inTransaction(session, 'read committed', async () => {
+    await lockConcurrency(session, task.run_id);
+    const isStillFull = (await readTask(session, taskId))?.full;
+    return isStillFull ? { kind: 'held' } : take(session, worker, task);
+  });
+}
+
+/** Makes the next attempt at a task the one of this session. */
+async function take(session: Session, worker: string, task: TaskRow): Promise<Claim> {
   const { rows } = await session.query(
     `with claimed as (
        update rowfleet.task t set state = 'running', attempt = attempt + 1
@@ -122,13 +136,13 @@ export async function claimTask(session: Session, worker: string, taskId: string
        returning number
      )
      select c.*, r.plan_hash from claimed c join rowfleet.run r on r.id = c.run_id cross join tried`,
-    [taskId, task.attempt, worker, leaseMs],
+    [task.id, task.attempt, worker, leaseMs],
   );
   const claimed = rows[0];
   if (claimed === undefined) return { kind: 'busy', waitMs: 500 };
   return {
     kind: 'claimed',
-    taskId,
+    taskId: task.id,
     runId: claimed.run_id,
     taskKind: claimed.kind,
     mode: claimed.mode,

@@ -1,6 +1,7 @@
 import type { Session } from '../pg/session.ts';
 import type { RecordedError } from './claim.ts';
 import type { Phase, RunKind, RunState } from './runs.ts';
+import type { RunSettings } from './settings.ts';
 
 /** A run without its plan. Times are the ledger server's. */
 export interface RunSummary {
@@ -20,6 +21,8 @@ export interface RunSummary {
   findings: number;
   /** Driving rows that are not in the target because they were refused. */
   quarantined: number;
+  /** What people set while it goes on. */
+  settings: RunSettings;
 }
 
 /** An event of a run: what a person or a process did, in words. */
@@ -30,7 +33,7 @@ export interface RunEvent {
 }
 
 const runColumns = `
-  r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.waiting, r.error, r.created_at, r.ended_at,
+  r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.waiting, r.error, r.settings, r.created_at, r.ended_at,
   extract(epoch from coalesce(r.ended_at, statement_timestamp()) - r.created_at)::float8 as elapsed,
   (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings,
   (select count(*) from rowfleet.quarantine q where q.run_id = r.id and q.state <> 'loaded') as quarantined`;
@@ -51,6 +54,7 @@ function toRun(row: any): RunSummary {
     elapsedSeconds: Math.max(0, row.elapsed),
     findings: Number(row.findings),
     quarantined: Number(row.quarantined),
+    settings: row.settings,
   };
 }
 

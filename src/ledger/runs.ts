@@ -2,6 +2,7 @@ import { RowfleetError } from '../errors.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 import type { RecordedError } from './claim.ts';
 import type { Queryable } from './ledger.ts';
+import type { RunSettings } from './settings.ts';
 
 export type RunState =
   | 'running'
@@ -38,9 +39,11 @@ export interface Run {
   error: RecordedError | null;
   /** It went on after findings, so rows may have been mended by hand since they were copied. */
   mended: boolean;
+  /** What people set while it goes on. */
+  settings: RunSettings;
 }
 
-const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended`;
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended, settings`;
 
 /** Reads one run. Throws RUN_UNKNOWN. */
 export async function readRun(on: Queryable, id: string): Promise<Run> {

@@ -26,6 +26,17 @@ const settings = z
       .regex(durationPattern, durationMessage)
       .optional()
       .describe('When an attempt at a batch is given up: 500ms, 30s, 2m or 1h. Defaults to 30s.'),
+    batch_seconds: z
+      .number()
+      .min(0.1)
+      .max(3600)
+      .optional()
+      .describe(
+        'Seconds that a batch should take, at most half of timeout_per_batch. Defaults to 2, or a sixth of the timeout.',
+      ),
+    max_batch_mb: whole(1, 100_000)
+      .optional()
+      .describe('Megabytes that a batch may carry, as far as its size can be foreseen. Defaults to 256.'),
     parallel_workers: whole(1, 64)
       .optional()
       .describe('Loaders that migrate starts when it brings its own fleet. Defaults to 2.'),

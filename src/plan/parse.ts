@@ -99,10 +99,18 @@ function readSettings(document: PlanDocument, problems: Problems): Settings {
   const batchTimeoutMs = durationMs(given.timeout_per_batch ?? '30s');
   if (batchTimeoutMs < 100 || batchTimeoutMs > 86_400_000)
     problems.error(['migration', 'timeout_per_batch'], 'must be from 100ms to 24h');
+  if (given.batch_seconds !== undefined && given.batch_seconds * 2000 > batchTimeoutMs)
+    problems.error(
+      ['migration', 'batch_seconds'],
+      'must be at most half of timeout_per_batch',
+      `Batches that take a little longer than they should would be given up; the timeout is ${batchTimeoutMs / 1000} s.`,
+    );
   return {
     batchSize: given.batch_size ?? 1000,
     maxRetries: given.max_retries ?? 3,
     batchTimeoutMs,
+    ...(given.batch_seconds === undefined ? {} : { batchSeconds: given.batch_seconds }),
+    ...(given.max_batch_mb === undefined ? {} : { maxBatchMb: given.max_batch_mb }),
     parallelWorkers: given.parallel_workers ?? 2,
     validationLevel: given.validation_level ?? 'standard',
     quarantineLimit: {

@@ -27,6 +27,8 @@ migration:
   batch_size: 1000                    # rows of a flow's first batch; adaptive sizing goes on from there
   max_retries: 3                      # how often a failed batch is tried again
   timeout_per_batch: 30s              # 500ms, 30s, 2m: when an attempt at a batch is given up
+  # batch_seconds: 2                  # how long a batch should take, at most half of timeout_per_batch
+  # max_batch_mb: 256                 # how much a batch may carry
   parallel_workers: 2                 # loaders that migrate starts when it brings its own fleet
   validation_level: standard          # basic: accounting and counts | standard: digests and relationships too
   quarantine_limit:                   # refused rows are set aside; beyond this many of them the run stops

@@ -25,6 +25,10 @@ export interface Settings {
   maxRetries: number;
   /** Milliseconds (Node's clock) after which an attempt is given up. Defaults to 30_000. */
   batchTimeoutMs: number;
+  /** Seconds that a batch should take; at most half of its timeout. Absent: two, or a sixth of the timeout. */
+  batchSeconds?: number;
+  /** Megabytes (2^20 bytes) that a batch may carry. Absent: 256. */
+  maxBatchMb?: number;
   /** Loaders that `migrate` starts when it brings its own fleet. Defaults to 2. */
   parallelWorkers: number;
   /** Defaults to `standard`. */

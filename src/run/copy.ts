@@ -1,11 +1,12 @@
 import { barrier } from '../barrier.ts';
 import { cutBatch, remainingBlocks } from '../copy/cut.ts';
-import { nextBatchBlocks, sizeAim } from '../copy/size.ts';
+import { nextBatchBlocks } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertBatch, readOpenTasks, readRecentBatches, readTooManyBlocks } from '../ledger/tasks.ts';
 import type { Session } from '../pg/session.ts';
 import { buildIndexes } from './build.ts';
 import type { PhaseResult, RunContext } from './context.ts';
+import { effectiveSettings } from './effective-settings.ts';
 import { asLeader } from './lead.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
 import { waitForWorkers } from './workers.ts';
@@ -14,14 +15,15 @@ import { waitForWorkers } from './workers.ts';
 const batchesPerSlot = 2;
 
 async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: number): Promise<FlowRow> {
-  const { id, plan } = ctx.run;
+  const { id, plan, settings } = ctx.run;
+  const { batchSeconds, maxBatchMb } = effectiveSettings(plan.settings, settings);
   const blocks = nextBatchBlocks({
     recent: await readRecentBatches(tx, id, flow.name),
     startBlocks: Math.ceil(plan.settings.batchSize / flow.cut.rowsPerBlock),
     remainingBlocks: remainingBlocks(flow.cut),
     slots,
     tooManyBlocks: await readTooManyBlocks(tx, id, flow.name),
-    aim: sizeAim(plan.settings.batchTimeoutMs),
+    aim: { seconds: batchSeconds.value, bytes: maxBatchMb.value * 1024 * 1024 },
   });
   const { spec, cut, done } = cutBatch(flow.cut, blocks);
   await insertBatch(tx, id, flow, spec, cut, done);
@@ -31,7 +33,8 @@ async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: numbe
 
 /** Cuts batches, largest table first, until enough lie ahead of the loaders. */
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
-  const slots = Math.max(1, await waitForWorkers(ctx, 'loader'));
+  const present = Math.max(1, await waitForWorkers(ctx, 'loader'));
+  const slots = Math.min(present, ctx.run.settings.concurrency ?? present);
   const uncut = flows.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
   let missing = slots * batchesPerSlot - open;
   if (uncut.length === 0 || missing <= 0) return;

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { cancelFlow } from '../../src/control/cancel-flow.ts';
 import { liftPause, pauseRun, resumeFlow } from '../../src/control/pause.ts';
+import { changeSettings, parseSettings } from '../../src/control/settings.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { readProgress } from '../../src/progress/snapshot.ts';
 import { until } from '../fleet-processes.ts';
@@ -173,4 +174,40 @@ test('a cancelled flow stops where it is, the others are proven without it, and 
     'foreign key author_book on public.author stays down: rows are missing, since a flow was cancelled',
     'took flow book up again',
   ]);
+});
+
+test('what is set holds from the next batches on: one at once, and of the size that is aimed at', async () => {
+  target.startFleet();
+  const runId = await target.start(source, plan(', batch_seconds: 1'));
+  await begun(runId);
+  const changes = parseSettings(['concurrency=1', 'max_mb=1']);
+  const settings = await changeSettings(target.ledger, await runOf(runId), changes, 'test');
+  expect(settings).toEqual({
+    concurrency: { value: 1, origin: 'set' },
+    batchSeconds: { value: 1, origin: 'plan' },
+    maxBatchMb: { value: 1, origin: 'set' },
+  });
+  await expect(
+    changeSettings(target.ledger, await runOf(runId), parseSettings(['batch_seconds=16']), 'test'),
+  ).rejects.toMatchObject({ code: 'SETTING_INVALID', message: expect.stringContaining('which is 30 s') });
+  const { rows: before } = await target.ledger.pool.query(
+    'select max(started_at) as at from rowfleet.attempt',
+  );
+  await open();
+  await target.ended(runId);
+  await target.expectWhole(source);
+  const { rows } = await target.ledger.pool.query(
+    `with a as (
+       select a.* from rowfleet.attempt a join rowfleet.task t on t.id = a.task_id and t.kind = 'batch'
+        where a.run_id = $1 and a.started_at > $2
+     )
+     select (select count(*)::int from a) as n, (
+       select count(*)::int from a join a b on a.task_id < b.task_id
+          and tstzrange(a.started_at, a.ended_at) && tstzrange(b.started_at, b.ended_at)
+     ) as together`,
+    [runId, before[0].at],
+  );
+  expect(rows[0].n).toBeGreaterThan(3);
+  expect(rows[0].together).toBe(0);
+  expect(await events(runId)).toContain('set concurrency=1 max_mb=1');
 });

@@ -38,6 +38,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       elapsedSeconds: 83,
       findings: 0,
       quarantined: 0,
+      settings: {},
     },
     waiting: null,
     holds: [],

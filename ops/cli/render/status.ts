@@ -1,3 +1,4 @@
+import { assignmentsOf } from '../../../src/control/settings.ts';
 import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { RunSummary } from '../../../src/ledger/read-run.ts';
 import type { RunningAttempt, TaskProgress } from '../../../src/ledger/read-tasks.ts';
@@ -54,6 +55,8 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
       `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
     `  plan     ${printable(run.planFile)}`,
   ];
+  const set = assignmentsOf(run.settings);
+  if (set !== '') lines.push(`  set      ${set}`);
   if (run.quarantined > 0)
     lines.push(
       paint.bad(
