@@ -51,7 +51,9 @@ async function findByPlace(source: Session, flow: ResolvedFlow, row: SentRow): P
        from only ${qualified(flow.leaves[row.leaf]!)} as d where d.ctid = ${literal(row.tid)}::pg_catalog.tid`,
   );
   if (rows[0]?.same === true) return at(flow, row.leaf, row.tid);
-  return lost('the row has no key, and what stands in its place is not what it was: edit it, or discard it');
+  return lost(
+    'the row has no key, and what stands in its place is not what it was: its flow must be loaded anew',
+  );
 }
 
 /** Finds a driving row that was refused, as the source has it now. */

@@ -1,0 +1,237 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { discardRefused, sendRefused } from '../../src/control/quarantine.ts';
+import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
+import { sealFrom } from '../../src/ledger/seal.ts';
+import { openTarget, type Target } from '../in-process-fleet.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let source: TestDatabase;
+let into: TestDatabase;
+let target: Target;
+
+beforeEach(async () => {
+  [source, into] = (await Promise.all([createDatabase(18), createDatabase(15)])) as [
+    TestDatabase,
+    TestDatabase,
+  ];
+});
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await target.close();
+  await Promise.all([source.drop(), into.drop()]);
+});
+
+async function migrate(plan: string): Promise<string> {
+  target = await openTarget(into);
+  target.startFleet();
+  return target.start(source, plan);
+}
+
+interface Sending {
+  ids?: string[];
+  edits?: { id: string; targetRows: unknown }[];
+}
+
+const send = (runId: string, { ids, edits = [] }: Sending = {}) =>
+  sendRefused(
+    target.ledger,
+    runId,
+    { ...(ids && { ids }), edits: edits.map((edit) => ({ ...edit, at: 'test' })), actor: 'test' },
+    sealFrom(process.env),
+  );
+
+/** The rows of the quarantine by the source's key. */
+async function rowsByKey(runId: string) {
+  const rows = await readQuarantined(target.ledger.pool, { runId }, sealFrom(process.env));
+  return new Map(rows.map((row) => [row.values?.sourceKey?.id, row]));
+}
+
+const statesOf = async (runId: string) =>
+  Object.fromEntries([...(await rowsByKey(runId))].map(([id, { state }]) => [id, state]));
+
+const itemTables = `
+  create table item (id int primary key, name text, note text, n int, amount text, divisor int);
+  insert into item select i, 'n' || i, 'x', i, '1.25', 1 from generate_series(1, 3000) i;
+  update item set divisor = 0 where id = 1;
+  update item set name = repeat('long', 10) where id = 700;
+  update item set note = null where id = 1400;
+  update item set n = -5 where id = 1401;
+  update item set amount = 'many' where id = 2999;`;
+
+const itemTarget = `
+  create table item (id int primary key, name varchar(12), note text not null,
+    n int constraint positive check (n > 0), amount numeric(5, 2), serial int generated always as identity);`;
+
+const itemPlan = `
+name: zoo
+flows:
+  - name: item
+    from: item i
+    to: item
+    columns: {id: i.id / i.divisor, name: i.name, note: i.note, n: i.n, amount: "i.amount::numeric"}`;
+
+/** What the plan yields, with what is expected instead for some ids. */
+async function expectItems(instead: Record<number, object> = {}, without: number[] = []): Promise<void> {
+  const { rows: expected } = await source.query(
+    `select id, name, note, n, case when amount = 'many' then null else amount::numeric(5, 2) end as amount from item
+      where id <> all ($1) order by id`,
+    [without],
+  );
+  const { rows: found } = await into.query('select id, name, note, n, amount from item order by id');
+  expect(found).toEqual(expected.map((row) => ({ ...row, ...instead[row.id] })));
+}
+
+test('rows are mended in the source, by hand and in the target, sent again, and verified with all others', async () => {
+  await source.exec(itemTables);
+  await into.exec(itemTarget);
+  const runId = await migrate(itemPlan);
+  await target.ended(runId, 'quarantined');
+  const refused = await rowsByKey(runId);
+  expect([...refused.keys()].sort()).toEqual(['1', '1400', '1401', '2999', '700']);
+
+  // Nothing was mended: every row is refused for the same reason, and the run ends as before.
+  expect(await send(runId)).toEqual({ rows: 5, edited: 0, left: [] });
+  await target.ended(runId, 'quarantined');
+  const again = await rowsByKey(runId);
+  for (const [id, row] of again) {
+    const { code, constraint, stage, values } = refused.get(id)!;
+    expect(row).toMatchObject({ state: 'held', code, stage, ...(constraint && { constraint }), values });
+    expect(row.history.map(({ did }) => did)).toEqual(['sent again', `refused again: ${row.message}`]);
+  }
+
+  await source.exec(
+    'update item set divisor = 1 where id = 1; update item set note = $$why$$ where id = 1400',
+  );
+  await into.exec('alter table item drop constraint positive');
+  const long = again.get('700')!;
+  const edited = { ...long.values!.targetRows![0], name: 'short', amount: '1.005' };
+  const unedited = again.get('1')!;
+  await expect(
+    send(runId, { ids: [long.id], edits: [{ id: long.id, targetRows: [{ ...edited, nmae: 'x' }] }] }),
+  ).rejects.toMatchObject({ code: 'EDIT_INVALID', hint: 'did you mean name?' });
+  expect(
+    await send(runId, {
+      edits: [
+        { id: long.id, targetRows: [edited] },
+        { id: unedited.id, targetRows: null },
+      ],
+    }),
+  ).toEqual({ rows: 5, edited: 1, left: [] });
+  await target.ended(runId, 'quarantined');
+  expect(await statesOf(runId)).toEqual({
+    ...{ 1: 'loaded', 700: 'loaded', 1400: 'loaded', 1401: 'loaded', 2999: 'held' },
+  });
+  const mended = { 700: { name: 'short', amount: '1.01' } };
+  await expectItems(mended, [2999]);
+
+  // What a person gave up is kept, and keeps the run from being verified.
+  const { id } = again.get('2999')!;
+  await discardRefused(target.ledger, runId, { ids: [id], reason: 'nobody knows', actor: 'test' });
+  await target.resume(runId);
+  await target.ended(runId, 'quarantined');
+  const { rows: events } = await into.query(`select message from rowfleet.event where message ~ 'discarded'`);
+  expect(events).toEqual([{ message: 'discarded 1 row of the quarantine: nobody knows' }]);
+
+  // An edited row is held against the edit.
+  await source.exec(`update item set amount = '7' where id = 2999`);
+  await into.exec(`update item set name = 'changed' where id = 700`);
+  await expect(send(runId, { ids: [long.id] })).rejects.toMatchObject({
+    ...{ code: 'ROWS_NONE', message: `nothing to do: row ${long.id} is loaded` },
+  });
+  await send(runId, { ids: [id] });
+  await target.ended(runId, 'findings');
+  expect(await target.findings(runId)).toMatchObject([
+    {
+      check: 'digest',
+      details: [{ key: { id: '700' }, column: 'name', expected: 'short', found: 'changed' }],
+    },
+  ]);
+  await into.exec(`update item set name = 'short' where id = 700`);
+  await target.resume(runId);
+  await target.ended(runId);
+  await expectItems(mended);
+  const { rows } = await into.query(
+    `select sum(rows_out)::int as out, sum(rows_in)::int as in, sum(rows_quarantined)::int as quarantined
+       from rowfleet.task where kind = 'batch'`,
+  );
+  expect(rows).toEqual([{ out: 3000, in: 2995, quarantined: 5 }]);
+  await expect(send(runId)).rejects.toMatchObject({ code: 'RUN_STATE' });
+});
+
+test('rows that others refer to, rows without a key and rows that went are sent again', async () => {
+  await source.exec(`
+    create table node (id int primary key, parent int, n int);
+    insert into node select i, case when i > 1 then i - 1 end, i from generate_series(1, 40) i;
+    update node set n = -1 where id = 38;
+    create table loose (x int, n int); insert into loose select i, i from generate_series(1, 40) i;
+    update loose set n = -1 where x in (7, 8, 9)`);
+  await into.exec(`
+    create table node (id int primary key, parent int references node, n int constraint up check (n > 0));
+    insert into node values (1000, null, 1); revoke references on node from current_user;
+    create table loose (x int, n int constraint up check (n > 0));
+    create table noticed (id int); create function notice() returns trigger language plpgsql as
+      $$begin insert into public.noticed values (new.id); return new; end$$;
+    create trigger notice after insert on node for each row execute function notice()`);
+  const runId = await migrate('name: several\nallow_non_empty: true\ntables: "*"');
+  await target.ended(runId, 'quarantined');
+  const before = await readQuarantined(target.ledger.pool, { runId }, sealFrom({}));
+  expect(before.map(({ code }) => code).sort()).toEqual([
+    '23503',
+    '23503',
+    '23514',
+    '23514',
+    '23514',
+    '23514',
+  ]);
+
+  await source.exec('update node set n = 38 where id = 38');
+  const eight = before.find(({ values }) => values!.sourceRow!.x === 8)!;
+  await send(runId, { edits: [{ id: eight.id, targetRows: [{ x: 8, n: '88' }] }] });
+  await target.ended(runId, 'quarantined');
+  const nodes = 'select id, parent, n from node where id <= 40 order by id';
+  expect((await into.query(nodes)).rows).toEqual((await source.query(nodes)).rows);
+  // As in a copy, no trigger of the target noticed.
+  expect((await into.query('select * from noticed')).rows).toEqual([]);
+
+  // Another row stands where a row without a key stood: nobody can tell which one it is.
+  await source.exec('update loose set n = 9 where x = 9');
+  await into.exec('alter table loose drop constraint up');
+  await send(runId);
+  await target.ended(runId, 'findings');
+  const after = await readQuarantined(target.ledger.pool, { runId, states: ['held'] }, sealFrom({}));
+  expect(after).toMatchObject([{ flow: 'loose', code: 'ROW_LOST', values: { sourceRow: { x: 9, n: -1 } } }]);
+  const { rows: loose } = await into.query('select x, n from loose where x between 6 and 10 order by x');
+  expect(loose).toEqual([
+    { x: 6, n: 6 },
+    { x: 7, n: -1 },
+    { x: 8, n: 88 },
+    { x: 10, n: 10 },
+  ]);
+});
+
+test('encrypted rows are edited and sent by those who have the key', async () => {
+  const key = Buffer.alloc(32, 7).toString('base64');
+  vi.stubEnv('ROWFLEET_QUARANTINE_KEY', key);
+  await source.exec(
+    'create table item (id int primary key, n int); insert into item values (1, 5), (2, -42), (3, -43)',
+  );
+  await into.exec('create table item (id int primary key, n int check (n > 0))');
+  const runId = await migrate('name: sealed\ntables: "*"');
+  await target.ended(runId, 'quarantined');
+  const rows = await rowsByKey(runId);
+  const edits = [{ id: rows.get('2')!.id, targetRows: [{ id: 2, n: 42424242 }], at: 'test' }];
+  await expect(
+    sendRefused(target.ledger, runId, { edits, actor: 'test' }, sealFrom({})),
+  ).rejects.toMatchObject({ code: 'SEAL_KEY_MISSING' });
+  await source.exec('delete from item where id = 3');
+  await send(runId, { edits });
+  await target.ended(runId);
+  expect((await into.query('select * from item order by id')).rows).toEqual([
+    { id: 1, n: 5 },
+    { id: 2, n: 42424242 },
+  ]);
+  const { rows: kept } = await into.query('select edited from rowfleet.quarantine where edited is not null');
+  expect(kept).toHaveLength(1);
+  expect(kept[0]!.edited.toString('latin1')).not.toContain('42424242');
+});
