@@ -6,6 +6,7 @@ import { addLoader } from './commands/loader.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
 import { addPause } from './commands/pause.ts';
+import { addRequeue } from './commands/requeue.ts';
 import { addResume } from './commands/resume.ts';
 import { addScheduler } from './commands/scheduler.ts';
 import { addSet } from './commands/set.ts';
@@ -51,6 +52,7 @@ export function buildProgram(): Command {
   addMigrate(program);
   addPause(program);
   addResume(program);
+  addRequeue(program);
   addCancel(program);
   addSet(program);
   addValidate(program);
