@@ -84,8 +84,8 @@ function pair(tables: TablePair[]): { source: RelationName; target: RelationName
  * Returns what differs, in words; empty when nothing does.
  */
 export async function compareDatabases(
-  source: TestDatabase,
-  target: TestDatabase,
+  source: Pick<TestDatabase, 'open'>,
+  target: Pick<TestDatabase, 'open'>,
   tables?: TablePair[],
 ): Promise<string[]> {
   const [from, to] = await Promise.all([source.open(), target.open()]);
