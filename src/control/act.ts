@@ -1,7 +1,7 @@
 import { usageError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { lockRun } from '../ledger/lock-run.ts';
-import { type Run, type RunState, recordEvent } from '../ledger/runs.ts';
+import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.ts';
 import { nearest } from '../nearest.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -14,6 +14,8 @@ export interface Request {
   allowed: readonly RunState[];
   /** What cannot be done in another state, as in "cannot be paused". */
   deed: string;
+  /** Whether others are kept from starting or resuming runs meanwhile. Defaults to false. */
+  alone?: boolean;
 }
 
 /**
@@ -23,11 +25,12 @@ export interface Request {
 export function actOn<T>(
   ledger: Ledger,
   runId: string,
-  { actor, allowed, deed }: Request,
+  { actor, allowed, deed, alone = false }: Request,
   act: (tx: Session, run: Run) => Promise<{ changed: string | null; result: T }>,
 ): Promise<T> {
   return withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
+      if (alone) await lockRuns(session);
       const run = await lockRun(session, runId);
       if (!allowed.includes(run.state)) {
         const when = allowed.join(' or ');

@@ -39,11 +39,13 @@ export interface Run {
   error: RecordedError | null;
   /** It went on after findings, so rows may have been mended by hand since they were copied. */
   mended: boolean;
+  /** When it first was verified: since then its rows may be in use. Null where it never was. */
+  verifiedAt: Date | null;
   /** What people set while it goes on. */
   settings: RunSettings;
 }
 
-const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended, settings`;
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended, settings, verified_at as "verifiedAt"`;
 
 /** Reads one run. Throws RUN_UNKNOWN. */
 export async function readRun(on: Queryable, id: string): Promise<Run> {
@@ -120,6 +122,7 @@ export async function setRunState(
   const { rowCount } = await on.query(
     `update rowfleet.run
         set state = $3, error = $4, waiting = null,
+            verified_at = case when $3 = 'verified' then coalesce(verified_at, clock_timestamp()) else verified_at end,
             ended_at = case when $3 in ('running', 'stopped', 'cancelling') then null else clock_timestamp() end
       where id = $1 and state = any($2)`,
     [id, from, to, error === null ? null : JSON.stringify(error)],

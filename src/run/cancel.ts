@@ -38,7 +38,8 @@ export async function cancel(ctx: RunContext): Promise<void> {
     return;
   }
   const objects = (await readObjects(ctx.ledger, id)).filter((o) => o.captured.takeDown.length > 0);
-  await emptyTargets(ctx);
+  // Once it was verified its rows are in use, and what goes on is a reload: it is given up, and they stay.
+  if (ctx.run.verifiedAt === null) await emptyTargets(ctx);
   for (const object of objects) {
     if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
     if (object.state !== 'down') continue;

@@ -15,6 +15,7 @@ alter table rowfleet.run
   add constraint run_state_check check (state in
     ('running', 'stopped', 'cancelling', 'failed', 'cancelled', 'findings', 'quarantined', 'verified')),
   add column revision int not null default 1,            -- of its plan: see plan_revision
+  add column verified_at timestamptz,                    -- when it first was: its rows may be in use since
   add column settings jsonb not null default '{}';       -- what people set while it goes on: see settings.ts
 
 -- Each plan that a run worked by; the run's own columns hold the newest one.

@@ -1,0 +1,178 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { type ReloadScope, reload, withdraw } from '../../src/control/reload.ts';
+import { requeue } from '../../src/control/requeue.ts';
+import { compareDatabases } from '../compare.ts';
+import { openTarget, type Target } from '../in-process-fleet.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let source: TestDatabase;
+let into: TestDatabase;
+let target: Target;
+
+beforeEach(async () => {
+  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
+    TestDatabase,
+    TestDatabase,
+  ];
+});
+
+afterEach(async () => {
+  await target.close();
+  await Promise.all([source.drop(), into.drop()]);
+});
+
+const shape = `
+  create table author (id int primary key, name text);
+  create table book (id int primary key, author_id int constraint book_author references author, title text);
+  create index book_title on book (title);`;
+const rows = `
+  insert into author select i, 'author ' || i from generate_series(1, 50) i;
+  insert into book select i, 1 + i % 50, 'book ' || i from generate_series(1, 4000) i;`;
+const plan =
+  'name: again\nmigration: {batch_size: 500, max_retries: 0, quarantine_limit: {rows: 0}}\ntables: [author, book]';
+
+async function migrate(sourceSql: string, targetSql: string): Promise<string> {
+  await source.exec(sourceSql);
+  await into.exec(targetSql);
+  target = await openTarget(into);
+  target.startFleet();
+  return target.start(source, plan);
+}
+
+const again = (runId: string, scope: ReloadScope, more: { flow?: string; deleteVanished?: boolean } = {}) =>
+  reload(target.ledger, runId, { scope, actor: 'test', ...more });
+
+const batchesOf = async (flow: string): Promise<string[]> =>
+  (
+    await into.query(`select id::text from rowfleet.task where kind = 'batch' and flow = $1 order by id`, [
+      flow,
+    ])
+  ).rows.map(({ id }) => id);
+
+const evidence = async (id: string) =>
+  (await into.query('select evidence from rowfleet.task where id = $1', [id])).rows[0]!.evidence;
+
+test('what failed is tried again once its cause is mended, and the run goes on', async () => {
+  const runId = await migrate(
+    `${shape}${rows} update book set title = null where id in (1, 4000)`,
+    shape.replace('title text', 'title text constraint titled check (title is not null)'),
+  );
+  await target.ended(runId, 'failed');
+  const { rows: failed } = await into.query(
+    `select id::text from rowfleet.task where state = 'failed' order by id`,
+  );
+  const ask = (tasks?: string[], flow?: string) =>
+    requeue(target.ledger, runId, { actor: 'test', ...(tasks && { tasks }), ...(flow && { flow }) });
+  const [done] = await batchesOf('author');
+  await expect(ask([done!])).rejects.toMatchObject({
+    code: 'TASK_DONE',
+    hint: expect.stringContaining('--reload'),
+  });
+  await expect(ask(['999999'])).rejects.toMatchObject({ code: 'TASK_UNKNOWN' });
+  await expect(ask(undefined, 'author')).rejects.toMatchObject({ code: 'NOTHING_FAILED' });
+  await expect(ask(undefined, 'bok')).rejects.toMatchObject({
+    code: 'FLOW_UNKNOWN',
+    hint: 'did you mean book?',
+  });
+
+  await into.exec('alter table book drop constraint titled');
+  expect(await ask()).toEqual(failed.map(({ id }) => id));
+  await target.ended(runId);
+  const { rows: events } = await into.query(
+    `select actor, message from rowfleet.event where message ~ 'requeued'`,
+  );
+  expect(events).toEqual([{ actor: 'test', message: `requeued all ${failed.length} that failed` }]);
+  await expect(ask()).rejects.toMatchObject({ code: 'RUN_STATE' });
+});
+
+test('a verified run is loaded again, by range and as a whole, under its constraints, and proven again', async () => {
+  const triggered = `${shape}
+    create function spoil() returns trigger language plpgsql as 'begin new.title := tg_name; return new; end';
+    create trigger spoil before insert or update on book for each row execute function spoil();`;
+  const runId = await migrate(shape + rows, triggered);
+  await target.ended(runId);
+
+  await source.exec(`
+    update book set title = 'changed' where id in (10, 3000); delete from book where id in (20, 3001);
+    insert into author values (51, 'late'); insert into book values (4001, 51, 'late'), (0, 51, 'late')`);
+  await expect(again(runId, 'whole', { flow: 'book' })).rejects.toMatchObject({ code: 'RELOAD_DELETES' });
+  await expect(again(runId, 'whole')).rejects.toMatchObject({ code: 'FLOW_MISSING' });
+
+  // Book 0 belongs to an author who is not there yet: the key stands, and refuses it.
+  const low = { flow: 'book', deleteVanished: true };
+  await again(runId, { range: { from: '0', to: '1000' } }, low);
+  expect((await target.ended(runId, 'failed')).error).toMatchObject({ code: '23503', class: 'row' });
+  expect(await withdraw(target.ledger, runId, 'test')).toBe(1);
+  await target.ended(runId, 'findings');
+
+  const [range] = await again(runId, { range: { from: '1', to: '1000' } }, low);
+  await target.ended(runId, 'findings');
+  expect(await evidence(range!)).toEqual({ rows: 998, inserted: 0, updated: 1, deleted: 1 });
+
+  // One refers to the other: whichever comes first, it is tried until both are in.
+  const [author] = await again(runId, 'whole', { flow: 'author', deleteVanished: true });
+  await target.ended(runId, 'findings');
+  expect(await evidence(author!)).toMatchObject({ inserted: 1, updated: 0, deleted: 0 });
+  const [book] = await again(runId, 'whole', low);
+  const run = await target.ended(runId);
+  expect(await evidence(book!)).toEqual({ rows: 4000, inserted: 2, updated: 1, deleted: 1 });
+  expect(run.mended).toBe(true);
+  await target.expectWhole(source);
+  const { rows: sums } = await into.query(
+    `select flow, sum(rows_in)::int as "in", sum(rows_out)::int as "out" from rowfleet.task where kind = 'batch' group by flow order by flow`,
+  );
+  expect(sums).toEqual([
+    { flow: 'author', in: 51, out: 51 },
+    { flow: 'book', in: 4000, out: 4000 },
+  ]);
+});
+
+test('batches are loaded again where rows were spoilt, and nothing is deleted; cancelling then keeps all rows', async () => {
+  const runId = await migrate(shape + rows, shape);
+  await target.ended(runId);
+  await into.exec(
+    `delete from book where id in (1, 2500); update book set title = 'spoilt' where id = 4000; insert into book values (9999, 1, 'own')`,
+  );
+  const batches = await batchesOf('book');
+  expect(batches.length).toBeGreaterThan(1);
+  expect(await again(runId, { batches })).toEqual(batches);
+  await target.ended(runId, 'findings');
+  expect((await target.findings(runId)).map(({ summary }) => summary).join()).toMatch(
+    /4000 rows, the target holds 4001/,
+  );
+  await into.exec('delete from book where id = 9999');
+  await again(runId, { batches: batches.slice(0, 1) });
+  await target.ended(runId);
+  await target.expectWhole(source);
+
+  await source.exec('vacuum full book');
+  await again(runId, { batches: batches.slice(0, 1) });
+  expect((await target.ended(runId, 'failed')).error).toMatchObject({ code: 'BLOCKS_MOVED' });
+  await target.cancel(runId);
+  await target.ended(runId, 'cancelled');
+  await target.expectWhole(source);
+});
+
+test('while a run copies, a batch that is done can be loaded again, and counts once', async () => {
+  const runId = await migrate(
+    `${shape}${rows} update book set title = null where id = 4000`,
+    shape.replace('title text', 'title text constraint titled check (title is not null)'),
+  );
+  await target.ended(runId, 'failed');
+  const { rows: done } = await into.query(
+    `select id::text from rowfleet.task where state = 'done' and flow = 'book' order by id limit 1`,
+  );
+  const batches = [done[0]!.id];
+  await into.exec('delete from book where id = 1');
+  await expect(again(runId, 'whole', { flow: 'book' })).rejects.toMatchObject({ code: 'COPY_NOT_DONE' });
+  await expect(again(runId, { batches })).rejects.toMatchObject({ code: 'OTHERS_FAILED' });
+  await target.stopFleets();
+  await into.exec('alter table book drop constraint titled');
+  await requeue(target.ledger, runId, { actor: 'test' });
+  await again(runId, { batches });
+  target.startFleet();
+  // Not mended: the loaders' own numbers are held against the source, and the row is back.
+  expect((await target.ended(runId)).mended).toBe(false);
+  expect(await evidence(batches[0])).toMatchObject({ inserted: 1, updated: 0, deleted: 0 });
+  expect(await compareDatabases(source, into)).toEqual([]);
+});
