@@ -78,7 +78,14 @@ export async function createDatabase(
   return connect(version, name, own.href, superuser.href);
 }
 
-function connect(version: ServerVersion, name: string, url: string, superuserUrl: string): TestDatabase {
+/** A database that is there already, on the test run's server of that version unless `drop` says how it goes. */
+export function connect(
+  version: ServerVersion,
+  name: string,
+  url: string,
+  superuserUrl: string,
+  drop = () => onServer(version, `drop database if exists ${ident(name)} with (force)`),
+): TestDatabase {
   const endpoint = endpointFromUrl(url);
   const sessions = new Set<pg.Client>();
   let pool: pg.Pool | undefined;
@@ -112,7 +119,7 @@ function connect(version: ServerVersion, name: string, url: string, superuserUrl
     close,
     async drop() {
       if (process.env.ROWFLEET_KEEP === '1') return;
-      await onServer(version, `drop database if exists ${ident(name)} with (force)`);
+      await drop();
       await close();
     },
   };

@@ -52,10 +52,16 @@ export interface Scenario {
   close(): Promise<void>;
 }
 
-/** PostgreSQL 15 to 18, a real upgrade path. The queue is in the target unless `queueUrl` says where. */
-export async function createScenario(queueUrl?: string): Promise<Scenario> {
-  const source: TestDatabase = await createDatabase(15);
-  const target: TestDatabase = await createDatabase(18);
+/**
+ * PostgreSQL 15 to 18, a real upgrade path. The queue is in the target unless `queueUrl` says where; `databases`, empty
+ * ones, default to new ones on the test run's servers.
+ */
+export async function createScenario(
+  queueUrl?: string,
+  databases?: { source: TestDatabase; target: TestDatabase },
+): Promise<Scenario> {
+  const source = databases?.source ?? (await createDatabase(15));
+  const target = databases?.target ?? (await createDatabase(18));
   await source.exec(shape + rows);
   await target.exec(shape);
   const ledger = await createLedger(target);
