@@ -43,12 +43,9 @@ const workerTiming = {
 /** What the queue's server is asked takes milliseconds; after this long it, or the way to it, is gone. */
 const answerWithinMs = 5_000;
 
-/** A lost lock aborts the job's signal: somebody else may be at it. */
-function watchLock(worker: Worker): Worker {
-  worker.on('lockRenewalFailed', (ids) => {
-    for (const id of ids) worker.cancelJob(id, 'lock lost');
-  });
-  worker.on('error', () => {}); // Connection trouble: BullMQ reconnects by itself.
+/** Connection trouble is BullMQ's own to mend: it reconnects by itself. */
+function quiet(worker: Worker): Worker {
+  worker.on('error', () => {});
   return worker;
 }
 
@@ -125,7 +122,7 @@ async function openRedisBackend(url: string, ledgerId: string): Promise<QueueBac
     },
     openWorker(name, process, options) {
       const connection = { ...common, maxRetriesPerRequest: null };
-      return watchLock(new Worker(name, process, { ...workerTiming, prefix, connection, ...options }));
+      return quiet(new Worker(name, process, { ...workerTiming, prefix, connection, ...options }));
     },
     destroy: () => deleteKeys(url, prefix),
   };
@@ -153,7 +150,7 @@ async function openPostgresBackend(ledger: Ledger): Promise<QueueBackend> {
     },
     openWorker(name, process, options) {
       const settings = { ...workerTiming, connection: connection(2), ...options };
-      return watchLock(new PgWorker(name, process as never, settings) as unknown as Worker);
+      return quiet(new PgWorker(name, process as never, settings) as unknown as Worker);
     },
     async destroy() {
       await ledger.pool.query(`drop schema if exists ${queueSchema} cascade`);

@@ -54,10 +54,10 @@ export function serve(
   leaving: AbortSignal,
   work: (input: Work) => Promise<void>,
 ): Worker {
-  const process: Processor<Doorbell> = async (job, token, lockSignal) => {
+  // A job's lock may be lost: the lease in the ledger is what says whose the task is, and whoever takes the job finds it.
+  const process: Processor<Doorbell> = async (job, token) => {
     const started = performance.now();
-    const signal = lockSignal === undefined ? leaving : AbortSignal.any([leaving, lockSignal]);
-    const outcome = await attemptTask(member, job.data.task, signal, work);
+    const outcome = await attemptTask(member, job.data.task, leaving, work);
     const ms = performance.now() - started;
     logOutcome(member, job.data, outcome, ms);
     countOutcome(member, served.task, outcome, ms);
