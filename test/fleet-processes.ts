@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { inject } from 'vitest';
+import type { BarrierName } from '../src/barrier.ts';
 import { startRun } from '../src/control/start.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { type Run, readRun } from '../src/ledger/runs.ts';
@@ -36,19 +37,19 @@ export class Barriers {
     mkdirSync(folder, { recursive: true });
   }
 
-  hold(name: string): void {
+  hold(name: BarrierName): void {
     writeFileSync(join(this.folder, `${name}.hold`), '');
   }
 
-  release(name: string): void {
+  release(name: BarrierName): void {
     rmSync(join(this.folder, `${name}.hold`), { force: true });
   }
 
-  /** The pid of a process that stands at the barrier. */
-  reached(name: string): Promise<number> {
+  /** The pid of a process that stands at the barrier, and is none of `others`, who did before. */
+  reached(name: BarrierName, others: readonly (number | undefined)[] = []): Promise<number> {
     return until(`a process reaches ${name}`, () => {
-      const file = readdirSync(this.folder).find((entry) => entry.startsWith(`${name}.reached.`));
-      return file === undefined ? undefined : Number(file.split('.').at(-1));
+      const files = readdirSync(this.folder).filter((entry) => entry.startsWith(`${name}.reached.`));
+      return files.map((file) => Number(file.split('.').at(-1))).find((pid) => !others.includes(pid));
     });
   }
 }

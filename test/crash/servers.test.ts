@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import type { BarrierName } from '../../src/barrier.ts';
 import { type Barriers, createBarriers, until } from '../fleet-processes.ts';
 import { type OwnServer, startOwnServer } from '../own-server.ts';
 import { connect } from '../postgres.ts';
@@ -23,7 +24,7 @@ async function begin() {
 }
 
 /** Lets `fault` happen while the fleet goes on and one process stands at the barrier. */
-async function whileAt(name: Parameters<Barriers['hold']>[0], fault: () => Promise<void>): Promise<void> {
+async function whileAt(name: BarrierName, fault: () => Promise<void>): Promise<void> {
   barriers.hold(name);
   await barriers.reached(name);
   await fault();

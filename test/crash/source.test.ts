@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { BarrierName } from '../../src/barrier.ts';
 import { createBarriers, type FleetProcess, until } from '../fleet-processes.ts';
 import { attemptsOf, createScenario, type Scenario } from './scenario.ts';
 
@@ -11,7 +12,7 @@ beforeEach(async () => {
 afterEach(() => scenario.close());
 
 /** Starts a fleet and lets its loader stop in the middle of the book table, with some batches done. */
-async function stopInTheMiddle(at = 'copy.extract') {
+async function stopInTheMiddle(at: BarrierName = 'copy.extract') {
   const { fleet, ledger } = scenario;
   const barriers = await createBarriers();
   const scheduler = fleet.start('scheduler');
