@@ -25,14 +25,14 @@ export function withPlanOption(command: Command): Command {
  * Wraps a command's work as a commander action: the options come first, then the arguments. Sets the process's exit
  * code and prints what was thrown; nothing below calls process.exit.
  */
-export function perform<O extends CommonOptions>(
-  work: (options: O, ...args: (string | undefined)[]) => Promise<ExitCode>,
+export function perform<O extends CommonOptions, A extends unknown[] = (string | undefined)[]>(
+  work: (options: O, ...args: A) => Promise<ExitCode>,
 ): (...commander: unknown[]) => Promise<void> {
   return async (...commander) => {
     // Commander passes the arguments, then the options, then the command itself.
     const options = commander.at(-2) as O;
     try {
-      process.exitCode = await work(options, ...(commander.slice(0, -2) as (string | undefined)[]));
+      process.exitCode = await work(options, ...(commander.slice(0, -2) as A));
     } catch (error) {
       process.exitCode = exitCodeOfError(error);
       printFailure(error, { json: options.json === true, color: options.color });

@@ -104,7 +104,8 @@ async function conclude(
   if (state === 'verified')
     say('', `  rowfleet status ${id} -c ${file.given}   shows every check with its numbers`);
   if (state === 'findings') say('', '  once the data is mended:', `  ${resume}`);
-  if (state === 'quarantined') say('', '  once its rows are mended:', `  ${resume}`);
+  if (state === 'quarantined')
+    say('', '  once its rows are mended:', `  rowfleet quarantine retry --all -c ${file.given}`);
   if (state === 'failed' || state === 'stopped') say('', '  once the cause is mended:', `  ${resume}`);
   return code;
 }

@@ -6,6 +6,7 @@ import { addLoader } from './commands/loader.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
 import { addPause } from './commands/pause.ts';
+import { addQuarantine } from './commands/quarantine.ts';
 import { addRequeue } from './commands/requeue.ts';
 import { addResume } from './commands/resume.ts';
 import { addScheduler } from './commands/scheduler.ts';
@@ -55,6 +56,7 @@ export function buildProgram(): Command {
   addRequeue(program);
   addCancel(program);
   addSet(program);
+  addQuarantine(program);
   addValidate(program);
   addStatus(program);
   addScheduler(program);

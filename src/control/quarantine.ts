@@ -4,7 +4,7 @@ import { lockRun } from '../ledger/lock-run.ts';
 import { discardRows, lockQuarantined, sendRows, setEdited } from '../ledger/mend.ts';
 import { type QuarantineState, readQuarantined, type TargetRow } from '../ledger/read-quarantine.ts';
 import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.ts';
-import type { Seal } from '../ledger/seal.ts';
+import { type Seal, sealFrom } from '../ledger/seal.ts';
 import { display } from '../pg/quote.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -101,6 +101,8 @@ async function keepEdits(tx: Session, run: Run, due: Locked, edits: RowEdit[], s
   }
   return edited;
 }
+
+export { sealFrom };
 
 const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quarantine`;
 

@@ -15,7 +15,7 @@ export interface FlowFigures {
   batches: { waiting: number; running: number; done: number; failed: number; cancelled: number };
   /** Rows that the source yielded in batches that are done. */
   rowsOut: number;
-  /** Rows that the target took in batches that are done. */
+  /** Rows that the target took in batches that are done, and of refused rows that were sent again. */
   rowsIn: number;
   bytes: number;
   bytesInFlight: number;
@@ -76,7 +76,9 @@ with flow as (
 select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
-  (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds
+  (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds,
+  (select sum(q.rows_in) from rowfleet.quarantine q
+    where q.run_id = $1 and q.flow = f.name and q.state = 'loaded') as rows_mended
 from flow f
 left join figures g on g.flow = f.name
 left join flight h on h.flow = f.name
@@ -105,7 +107,7 @@ export async function readFlowFigures(
       cancelled: Number(row.cancelled ?? 0),
     },
     rowsOut: Number(row.rows_out ?? 0),
-    rowsIn: Number(row.rows_in ?? 0),
+    rowsIn: Number(row.rows_in ?? 0) + Number(row.rows_mended ?? 0),
     bytes: Number(row.bytes ?? 0),
     bytesInFlight: Number(row.flight_bytes ?? 0),
     recentRows: Number(row.recent_rows ?? 0),

@@ -93,6 +93,29 @@ export async function readReasons(on: Queryable, filter: QuarantineFilter): Prom
   return rows;
 }
 
+/** How many rows are in each state. */
+export async function countStates(
+  on: Queryable,
+  filter: QuarantineFilter,
+): Promise<Record<QuarantineState, number>> {
+  const { rows } = await on.query(
+    `select state, count(*)::float8 as n from rowfleet.quarantine where ${condition} group by state`,
+    parameters(filter),
+  );
+  const none = { held: 0, sent: 0, loaded: 0, discarded: 0 };
+  return Object.assign(none, Object.fromEntries(rows.map(({ state, n }) => [state, n])));
+}
+
+/** The latest run that set rows aside, of a plan or of any; undefined where none did. */
+export async function readLatestQuarantine(on: Queryable, plan?: string): Promise<string | undefined> {
+  const { rows } = await on.query(
+    `select max(q.run_id)::text as id from rowfleet.quarantine q join rowfleet.run r on r.id = q.run_id
+      where $1::text is null or r.name = $1`,
+    [plan ?? null],
+  );
+  return rows[0].id ?? undefined;
+}
+
 const parsed = (text: string | null) => (text === null ? null : JSON.parse(text));
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.

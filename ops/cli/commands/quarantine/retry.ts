@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import type { Command } from 'commander';
+import { withLedger } from '../../../../src/control/open.ts';
+import { type RowsSettled, sealFrom, sendRefused } from '../../../../src/control/quarantine.ts';
+import { chooseRun } from '../../../../src/control/resume.ts';
+import { usageError } from '../../../../src/errors.ts';
+import type { Ledger } from '../../../../src/ledger/ledger.ts';
+import { readProgress } from '../../../../src/progress/snapshot.ts';
+import { plural } from '../../../units.ts';
+import { emit, perform, say, withCommonOptions, withPlanOption } from '../../command.ts';
+import { followRun } from '../../execute.ts';
+import { type ExitCode, exitCode } from '../../exit-code.ts';
+import { openPlanFile, type PlanFile } from '../../plan-file.ts';
+import { rowIdsOf, type SelectOptions, selectionOf, withSelectOptions } from '../../quarantine-options.ts';
+import { withBell } from '../../queue.ts';
+import { renderLeft } from '../../render/quarantine.ts';
+import { actor } from '../../target.ts';
+
+interface RetryOptions extends SelectOptions {
+  from?: string;
+  attach?: boolean;
+}
+
+interface Edit {
+  id: string;
+  targetRows: unknown;
+  at: string;
+}
+
+const badLine = (at: string, what: string) =>
+  usageError(
+    'EDIT_INVALID',
+    `${at}: ${what}`,
+    'one object a line, as rowfleet quarantine export writes them',
+  );
+
+function editOf(line: string, at: string): Edit {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(line);
+  } catch {
+    throw badLine(at, 'is not JSON');
+  }
+  if (typeof parsed !== 'object' || parsed === null) throw badLine(at, 'is no object');
+  const { id, target_rows: targetRows } = parsed as { id?: unknown; target_rows?: unknown };
+  if (typeof id !== 'string' && typeof id !== 'number') throw badLine(at, 'has no id');
+  return { id: rowIdsOf([String(id)])[0]!, targetRows, at };
+}
+
+/** The rows of a file that `export` wrote and a person edited; each once. */
+function readEdits(file: string): Edit[] {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw usageError(
+      'FILE_NOT_READ',
+      `${file}: ${(error as Error).message}`,
+      'name the file that export wrote',
+    );
+  }
+  const edits: Edit[] = [];
+  for (const [i, line] of text.split('\n').entries()) {
+    if (line.trim() === '') continue;
+    const edit = editOf(line, `${file}:${i + 1}`);
+    if (edits.some(({ id }) => id === edit.id)) throw badLine(edit.at, `holds row ${edit.id} again`);
+    edits.push(edit);
+  }
+  if (edits.length === 0) throw badLine(file, 'holds no row');
+  return edits;
+}
+
+async function hasFleet(ledger: Ledger, runId: string): Promise<boolean> {
+  const { workers, run } = await readProgress(ledger, runId);
+  return run.state === 'running' && workers.some(({ kind }) => kind === 'scheduler');
+}
+
+function report(runId: string, sent: RowsSettled, options: RetryOptions): void {
+  const edited = sent.edited === 0 ? '' : `, ${sent.edited} of them as edited`;
+  if (options.json === true) emit('sent', { run: runId, ...sent });
+  else say(`run ${runId}: ${plural(sent.rows, 'row')} sent again${edited}`, ...renderLeft(sent.left));
+}
+
+async function retry(file: PlanFile, options: RetryOptions, given: string[]): Promise<ExitCode> {
+  const { runId, ...rows } = selectionOf(options, given, { from: options.from !== undefined });
+  const edits = options.from === undefined ? [] : readEdits(options.from);
+  const named = options.from !== undefined && rows.ids === undefined ? edits.map(({ id }) => id) : rows.ids;
+  return withLedger(file.target, async (ledger) => {
+    const run = await chooseRun(ledger, file.plan.name, runId);
+    const goesOnBySelf = await hasFleet(ledger, run.id);
+    const request = { ...rows, ...(named && { ids: named }), edits, actor: actor() };
+    const sent = await withBell(ledger, async (bell) => {
+      const settled = await sendRefused(ledger, run.id, request, sealFrom(process.env));
+      await bell.ring(run.id);
+      return settled;
+    });
+    report(run.id, sent, options);
+    if (goesOnBySelf && options.attach !== true) return exitCode.verified;
+    return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
+  });
+}
+
+/** `rowfleet quarantine retry`: sends refused rows again and lets their run go on to its end. */
+export function addRetry(group: Command): void {
+  const command = group
+    .command('retry')
+    .summary('send refused rows again')
+    .description(
+      'Sends refused rows again, each as the plan yields it from the source as it is now, or with --from as it was edited. ' +
+        'What is refused once more goes back into quarantine with the new reason. A run that has ended goes on, is verified ' +
+        'anew, and ends with 0 when nothing is left in quarantine. Brings a fleet as resume does; where the run has one, ' +
+        'the command ends when the rows are sent.',
+    )
+    .argument('[id...]', 'ids of rows');
+  withPlanOption(withSelectOptions(command))
+    .option('--from <file>', 'rows as export wrote them: those whose target_rows were edited are loaded so')
+    .option('--attach', 'only send the rows, and watch a fleet that is there')
+    .addHelpText(
+      'after',
+      '\nExample:\n  rowfleet quarantine retry --all -c plan.yaml\n  rowfleet quarantine retry --from rows.ndjson -c plan.yaml',
+    );
+  withCommonOptions(command).action(
+    perform(async (options: RetryOptions, given: string[]) =>
+      retry(openPlanFile(options.config, options), options, given),
+    ),
+  );
+}
