@@ -8,6 +8,7 @@ import { createBoard } from './board.ts';
 import { renderFleetMetrics } from './fleet-metrics.ts';
 import { guard } from './guard.ts';
 import { readHealth } from './health.ts';
+import { retryRoute, retryRoutes } from './retry.ts';
 import { messagePage, runsPage } from './runs-page.ts';
 import { styleSheet } from './style.ts';
 
@@ -20,11 +21,18 @@ export interface DashboardSources {
   loopback: boolean;
 }
 
+const board = '/queues';
+
 /** The dashboard's routes: `/`, `/queues`, `/metrics`, `/health`. */
 export function createApp({ ledger, queues, log, loopback }: DashboardSources): Hono {
   const app = new Hono();
   const report = (error: unknown) => log.error({ error: safeMessage(error) }, 'a request failed');
-  app.use(guard({ loopback }));
+  app.use(
+    guard({
+      loopback,
+      mayPut: (path) => path.startsWith(board) && retryRoute.test(path.slice(board.length)),
+    }),
+  );
   app.get('/', async (c) =>
     c.html(runsPage({ target: ledger.endpoint.label, ...(await readOverview(ledger)) })),
   );
@@ -37,8 +45,9 @@ export function createApp({ ledger, queues, log, loopback }: DashboardSources): 
     const health = await readHealth(ledger, queues);
     return c.json(health, health.status === 'ok' ? 200 : 503);
   });
-  app.get('/queues/', (c) => c.redirect('/queues'));
-  app.route('/queues', createBoard(queues, '/queues', report));
+  app.get(`${board}/`, (c) => c.redirect(board));
+  const retry = loopback ? { retry: retryRoutes(ledger, queues) } : {};
+  app.route(board, createBoard(queues, { path: board, onError: report, ...retry }));
   app.notFound((c) => c.html(messagePage('There is no such page.'), 404));
   app.onError((error, c) => {
     report(error);

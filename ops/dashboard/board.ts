@@ -4,6 +4,7 @@ import { HonoAdapter } from '@bull-board/hono';
 import { serveStatic } from '@hono/node-server/serve-static';
 import { Hono } from 'hono';
 import type { Queues } from '../../jobs/queues.ts';
+import { retriedQueues } from './retry.ts';
 
 const descriptions: Record<Exclude<keyof Queues, 'close'>, string> = {
   copy: 'one job a batch',
@@ -15,17 +16,27 @@ const descriptions: Record<Exclude<keyof Queues, 'close'>, string> = {
 /** Links to other sites in Bull Board's page: its font. The content policy forbids them too, with noise. */
 const foreignLink = /<link\b[^>]*\bhref="(?:https?:)?\/\/[^"]*"[^>]*>/gi;
 
+/** What a board needs to let people retry. */
+export interface BoardOptions {
+  /** Where it is mounted. */
+  path: string;
+  /** Takes the place of Bull Board's own retries; without it, it only looks. */
+  retry?: Hono;
+  onError: (error: unknown) => void;
+}
+
 /**
- * Bull Board over the four queues, mounted at `path`. Read-only: a job is a doorbell, and what people do to a run goes
- * through the rowfleet command, where it is recorded.
+ * Bull Board over the four queues. A job is a doorbell, and what people do to a run is recorded: so nothing of it changes
+ * a queue, and its Retry buttons do what `rowfleet requeue` does.
  */
-export function createBoard(queues: Queues, path: string, onError: (error: unknown) => void): Hono {
+export function createBoard(queues: Queues, { path, retry, onError }: BoardOptions): Hono {
   const adapter = new HonoAdapter(serveStatic).setBasePath(path);
   const names = Object.keys(descriptions) as (keyof typeof descriptions)[];
   createBullBoard({
     queues: names.map((name) => {
-      const options = { readOnlyMode: true, allowRetries: false, description: descriptions[name] };
-      return new BullMQAdapter(queues[name], options);
+      const retries = retry !== undefined && retriedQueues.some((each) => each === name);
+      const options = { readOnlyMode: !retries, allowRetries: retries, allowCompletedRetries: false };
+      return new BullMQAdapter(queues[name], { ...options, description: descriptions[name] });
     }),
     serverAdapter: adapter,
     options: {
@@ -56,6 +67,7 @@ export function createBoard(queues: Queues, path: string, onError: (error: unkno
       headers: { 'content-type': 'text/html; charset=utf-8' },
     });
   });
+  if (retry !== undefined) board.route('/', retry);
   board.route('/', adapter.registerPlugin());
   return board;
 }

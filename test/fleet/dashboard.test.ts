@@ -1,6 +1,6 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openQueueBackend } from '../../jobs/backend.ts';
 import { copyJob } from '../../jobs/copy.ts';
 import { ring } from '../../jobs/doorbell.ts';
@@ -9,6 +9,7 @@ import { type Dashboard, serveDashboard } from '../../ops/dashboard/server.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { visit } from '../chromium.ts';
 import { describeWith } from '../describe-with.ts';
+import { until } from '../fleet-processes.ts';
 import { createLedger } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
@@ -150,14 +151,23 @@ describe('the dashboard', () => {
     ]);
     expect(queues[0].counts.waiting).toBe(3);
     expect(queues[0].jobs.map((job: { data: unknown }) => job.data)).toContainEqual({ run, task: '72' });
-    expect(queues.every((queue: { readOnlyMode: boolean }) => queue.readOnlyMode)).toBe(true);
+    expect(queues.map((queue: { readOnlyMode: boolean }) => queue.readOnlyMode)).toEqual([
+      false,
+      false,
+      false,
+      true,
+    ]);
   });
 
-  test('nothing can be changed from a page', async () => {
+  test('nothing else can be changed from a page', async () => {
     const headers = { 'content-type': 'text/plain', origin: 'http://elsewhere.example' };
     for (const [method, path] of [
       ['PUT', '/queues/api/queues/copy/pause'],
       ['POST', '/queues/api/queues/copy/add'],
+      ['PUT', '/queues/api/queues/control/retry/failed'],
+      ['PUT', '/queues/api/queues/copy/retry/completed'],
+      ['PUT', '/queues/api/queues/copy/task-72-1/clean'],
+      ['POST', '/queues/api/queues/copy/task-72-1/retry'],
     ] as const) {
       expect((await ask(at(path), { method, headers })).status).toBe(405);
     }
@@ -195,6 +205,129 @@ describe('the dashboard', () => {
       code: 'DASHBOARD_PORT',
       kind: 'usage',
     });
+  });
+});
+
+/** A failed run with two failed batches, whose jobs have failed as well. Returns the run and its batches. */
+async function furnishFailed(target: TestDatabase, ledger: Ledger) {
+  const { rows: runs } = await target.query<{ id: string }>(
+    `insert into rowfleet.run (name, kind, plan, plan_hash, plan_file, state, phase) values
+       ('broken', 'migrate', '{"flows": [], "targets": []}', 'h', 'plan.yaml', 'failed', 'copy') returning id::text`,
+  );
+  const run = runs[0]!.id;
+  const { rows: tasks } = await target.query<{ id: string }>(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec, state, attempt, failures, mode, error)
+     select $1, 'batch', 'texts', 'public.unified', '{"leaf": 0, "fromBlock": 0, "toBlock": 40}', 'failed', 4, 4, 'corner', '{}'
+       from generate_series(1, 2) returning id::text`,
+    [run],
+  );
+  const backend = await openQueueBackend(undefined, ledger);
+  const queues = openQueues(backend);
+  const worker = backend.openWorker(
+    'copy',
+    async () => {
+      throw new Error('22P02: it broke');
+    },
+    { concurrency: 1 },
+  );
+  for (const { id } of tasks) await ring(queues.copy, copyJob.name, { run, task: id }, 4);
+  await until('both jobs have failed', async () => (await queues.copy.getFailedCount()) === 2);
+  await worker.close();
+  return { run, tasks: tasks.map(({ id }) => id), queues };
+}
+
+describe('Retry on the board', () => {
+  let target: TestDatabase;
+  let ledger: Ledger;
+  let dashboard: Dashboard;
+  let failed: Awaited<ReturnType<typeof furnishFailed>>;
+
+  beforeEach(async () => {
+    target = await createDatabase(18);
+    ledger = await createLedger(target);
+    dashboard = await serveDashboard({ targetUrl: target.url, port: 0 });
+    failed = await furnishFailed(target, ledger);
+  });
+
+  afterEach(async () => {
+    await failed.queues.close();
+    await dashboard.close();
+    await ledger.close();
+    await target.drop();
+  });
+
+  const put = (path: string, headers: Record<string, string> = {}) =>
+    ask(new URL(path, dashboard.url).href, {
+      method: 'PUT',
+      headers: { origin: new URL(dashboard.url).origin, ...headers },
+    });
+  const states = async () =>
+    (
+      await target.query(
+        `select t.state, t.failures, t.mode, r.state as run from rowfleet.task t join rowfleet.run r on r.id = t.run_id order by t.id`,
+      )
+    ).rows.map(({ state, failures, mode, run }) => `${run} ${state} ${failures} ${mode}`);
+  const events = async () => (await target.query('select actor, message from rowfleet.event')).rows;
+  const untouched = ['failed failed 4 corner', 'failed failed 4 corner'];
+  const requeued = ['running waiting 0 corner', 'running waiting 0 corner'];
+
+  test('requeues what failed, with the audit, and leaves the jobs to the scheduler', async () => {
+    const { status, text } = await put('/queues/api/queues/copy/retry/failed');
+    expect([status, JSON.parse(text)]).toEqual([200, { retried: 2, skipped: 0 }]);
+    expect(await states()).toEqual(requeued);
+    expect(await events()).toEqual([{ actor: 'rowfleet web', message: 'requeued all 2 that failed' }]);
+    expect(await failed.queues.copy.getFailedCount()).toBe(2);
+    expect(await failed.queues.control.getWaitingCount()).toBe(1);
+    // Nothing is left to retry.
+    const again = await put('/queues/api/queues/copy/retry/failed');
+    expect(JSON.parse(again.text)).toEqual({ retried: 0, skipped: 2 });
+  });
+
+  test('requeues one batch as the command does, and says why it does not', async () => {
+    const [first, second] = failed.tasks;
+    const retry = (task: string) => put(`/queues/api/queues/copy/task-${task}-4/retry`);
+    const refused = await retry(first!);
+    expect([refused.status, JSON.parse(refused.text).message]).toEqual([
+      409,
+      expect.stringContaining(`batch ${second} failed too`),
+    ]);
+    expect(await states()).toEqual(untouched);
+    await target.query('delete from rowfleet.task where id = $1', [second]);
+    expect(await retry(first!)).toMatchObject({ status: 204, text: '' });
+    expect(await states()).toEqual(requeued.slice(1));
+    expect((await retry(first!)).status).toBe(409);
+    expect((await retry('999')).status).toBe(404);
+  });
+
+  test('hears nobody but its own pages', async () => {
+    const all = '/queues/api/queues/copy/retry/failed';
+    const others: Record<string, string>[] = [
+      { origin: 'http://elsewhere.example' },
+      { origin: 'null' },
+      { origin: '' },
+      { 'sec-fetch-site': 'cross-site' },
+    ];
+    for (const headers of others) expect((await put(all, headers)).status).toBe(403);
+    expect(await states()).toEqual(untouched);
+  });
+
+  test('is not offered to other machines, since there is no login', async () => {
+    const open = await serveDashboard({ targetUrl: target.url, port: 0, host: '0.0.0.0' });
+    try {
+      const { port } = new URL(open.url);
+      const origin = `http://127.0.0.1:${port}`;
+      const headers = { origin };
+      const { status } = await ask(`${origin}/queues/api/queues/copy/retry/failed`, {
+        method: 'PUT',
+        headers,
+      });
+      expect(status).toBe(405);
+      const { text } = await ask(`${origin}/queues/api/queues`);
+      expect(JSON.parse(text).queues[0]).toMatchObject({ readOnlyMode: true, allowRetries: false });
+    } finally {
+      await open.close();
+    }
+    expect(await states()).toEqual(untouched);
   });
 });
 
