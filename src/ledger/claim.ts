@@ -70,7 +70,10 @@ async function readTask(session: Session, taskId: string): Promise<TaskRow | und
   return rows[0];
 }
 
-/** Terminates the backend of an attempt whose lease has run out, and waits until it is gone. */
+/**
+ * Terminates the backend of an attempt whose lease has run out, waits until it is gone, and gives the task back: whatever
+ * becomes of the successor, a task without an attempt waits.
+ */
 async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
   const mine = [task.backend_pid, task.backend_start];
   const alive = `from pg_stat_activity where pid = $1 and backend_start = $2::timestamptz and pid <> pg_backend_pid()`;
@@ -81,8 +84,12 @@ async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
     await sleep(50);
   }
   await session.query(
-    `update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'lost'
-      where task_id = $1 and number = $2 and ended_at is null`,
+    `with lost as (
+       update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'lost'
+        where task_id = $1 and number = $2 and ended_at is null returning task_id
+     )
+     update rowfleet.task set state = 'waiting'
+      where id = (select task_id from lost) and attempt = $2 and state = 'running'`,
     [task.id, task.attempt],
   );
 }

@@ -55,12 +55,16 @@ export async function readFlows(on: Queryable, runId: string): Promise<FlowRow[]
   return rows;
 }
 
-/** Starts flows again from nothing: their batches go, with what these put into quarantine, and cutting begins anew. The caller empties the target. */
+/** Starts flows again from nothing: their batches go, with what these put into quarantine, and cutting begins anew. In a read committed transaction that empties the target too. */
 export async function restartFlows(on: Queryable, runId: string, names: string[]): Promise<void> {
-  await on.query(
-    `delete from rowfleet.task where run_id = $1 and kind in ('batch', 'mend') and flow = any($2)`,
-    [runId, names],
-  );
+  // Again until nothing is left: while a delete waits for a batch, that may be halved.
+  let rowCount: number | null;
+  do {
+    ({ rowCount } = await on.query(
+      `delete from rowfleet.task where run_id = $1 and kind in ('batch', 'mend') and flow = any($2)`,
+      [runId, names],
+    ));
+  } while (rowCount !== 0);
   await on.query(
     `update rowfleet.flow set cut_done = false, cut = cut || '{"leaf": 0, "nextBlock": 0}'
       where run_id = $1 and name = any($2)`,

@@ -21,7 +21,9 @@ export async function writeRunSettings(on: Queryable, runId: string, settings: R
  */
 export const isFull = `case when r.settings ? 'concurrency' and t.kind in ('batch', 'mend') then (
   select count(*) from rowfleet.task o
+    join rowfleet.attempt live on live.task_id = o.id and live.number = o.attempt
    where o.run_id = t.run_id and o.kind in ('batch', 'mend') and o.state = 'running' and o.id <> t.id
+     and live.ended_at is null and live.lease_until > clock_timestamp()
 ) >= (r.settings ->> 'concurrency')::int end`;
 
 /** Lets one loader after the other claim a task of the run, until this transaction ends. */

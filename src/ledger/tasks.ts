@@ -53,7 +53,7 @@ export interface OpenTask {
   kind: TaskKind;
   flow: string | null;
   attempt: number;
-  /** The attempt's lease has run out. */
+  /** It runs, and no attempt with a lease is at it. */
   lapsed: boolean;
   state: 'waiting' | 'running';
   /** By a hold of the run or of its flow. */
@@ -66,7 +66,7 @@ export interface OpenTask {
 export async function readOpenTasks(on: Queryable, runId: string): Promise<OpenTask[]> {
   const { rows } = await on.query(
     `select t.id, t.kind, t.flow, t.attempt, t.state, ${isHeldBack} as held,
-            coalesce(a.lease_until < clock_timestamp(), false) as lapsed,
+            t.state = 'running' and coalesce(a.lease_until < clock_timestamp(), true) as lapsed,
             greatest(0, coalesce(extract(epoch from t.not_before - clock_timestamp()) * 1000, 0))::float8 as "earlyMs"
        from rowfleet.task t
        left join rowfleet.attempt a on a.task_id = t.id and a.number = t.attempt and a.ended_at is null

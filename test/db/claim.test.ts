@@ -10,12 +10,16 @@ import {
   StaleAttempt,
 } from '../../src/ledger/claim.ts';
 import { failTask, type RecordedFailure } from '../../src/ledger/fail-task.ts';
+import { insertFlow, restartFlows } from '../../src/ledger/flows.ts';
+import { liftHold, putHold } from '../../src/ledger/holds.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { migrateLedger } from '../../src/ledger/ledger.ts';
 import { setRunState } from '../../src/ledger/runs.ts';
+import { writeRunSettings } from '../../src/ledger/settings.ts';
 import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';
 import { insertWorker, renewLeases } from '../../src/ledger/workers.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
+import { until } from '../fleet-processes.ts';
 import { createLedger, createRun } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -185,4 +189,78 @@ it('the ledger is created once, by however many come at once', async () => {
   ]);
   await Promise.all(others.map((other) => other.close()));
   await fresh.drop();
+});
+
+it('a successor that is held back behind the end of its predecessor leaves the task to be rung for', async () => {
+  const [dead, next] = [await db.open(), await db.open()];
+  await claim(dead);
+  await expireLease();
+  const query = next.query.bind(next) as (...args: unknown[]) => Promise<unknown>;
+  next.query = (async (...args: unknown[]) => {
+    const answer = await query(...args);
+    if (String(args[0]).includes("outcome = 'lost'"))
+      await putHold(ledger.pool, { runId, kind: 'breaker', cause: 'source', reason: 'it does not answer' });
+    return answer;
+  }) as typeof next.query;
+  expect((await claimTask(next, 'next', taskId)).kind).toBe('busy');
+  await liftHold(ledger.pool, runId, { kind: 'breaker' });
+  expect(await readOpenTasks(ledger.pool, runId)).toMatchObject([{ state: 'waiting', held: false }]);
+  await dead.end().catch(() => {});
+});
+
+it('a task that runs without an attempt is one to be rung for', async () => {
+  const session = await db.open();
+  await claim(session);
+  expect(await readOpenTasks(ledger.pool, runId)).toMatchObject([{ state: 'running', lapsed: false }]);
+  await ledger.pool.query(`update rowfleet.attempt set ended_at = now(), outcome = 'lost'`);
+  expect(await readOpenTasks(ledger.pool, runId)).toMatchObject([{ state: 'running', lapsed: true }]);
+});
+
+it('dead attempts do not count against a concurrency that people set', async () => {
+  const [dead, next] = [await db.open(), await db.open()];
+  await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec) select $1, 'batch', 'f', 'public.t', '{}' from generate_series(1, 2)`,
+    [runId],
+  );
+  await ledger.pool.query('delete from rowfleet.task where id = $1', [taskId]);
+  const [first, second] = (await readOpenTasks(ledger.pool, runId)).map(({ id }) => id) as [string, string];
+  await claimTask(dead, 'dead', first);
+  await claimTask(dead, 'dead', second);
+  await dead.end();
+  await ledger.pool.query(`update rowfleet.attempt set lease_until = now() - interval '1 second'`);
+  await writeRunSettings(ledger.pool, runId, { concurrency: 1 });
+  expect((await claimTask(next, 'next', first)).kind).toBe('claimed');
+  expect((await claimTask(next, 'next', second)).kind).toBe('held');
+});
+
+it('a batch that is halved while its flow starts again goes with the others', async () => {
+  const [worker, failing, starting] = [await db.open(), await db.open(), await db.open()];
+  const cut = { blocks: [100], rowsPerBlock: 1, leaf: 1, nextBlock: 0 };
+  const figures = { estimatedBytes: 0, estimatedRows: 0, targetRowsBefore: 0 };
+  await insertFlow(ledger.pool, runId, 0, { name: 'f', target: 'public.t', cut, cutDone: true, ...figures });
+  await ledger.pool.query(
+    `update rowfleet.task set kind = 'batch', flow = 'f', spec = '{"leaf": 0, "fromBlock": 0, "toBlock": null}' where id = $1`,
+    [taskId],
+  );
+  const claimed = await claim(worker);
+  const half = (fromBlock: number, toBlock: number | null) => ({ leaf: 0, fromBlock, toBlock });
+  await failing.query('begin');
+  await failTask(
+    failing,
+    claimed,
+    { class: 'shrink', code: 'BATCH_TIMEOUT', message: 'm' },
+    { waitMs: 0, counts: false, halves: [half(0, 50), half(50, null)] },
+  );
+  await starting.query('begin');
+  const restarted = restartFlows(starting, runId, ['f']);
+  await until('the delete waits for the batch', async () => {
+    const { rowCount } = await ledger.pool.query(
+      `select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    return rowCount === 1 ? true : undefined;
+  });
+  await failing.query('commit');
+  await restarted;
+  await starting.query('commit');
+  expect(await readOpenTasks(ledger.pool, runId)).toEqual([]);
 });
