@@ -13,11 +13,11 @@ import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../
 import { constraintOf, isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify, failureCode } from '../src/pg/failure-class.ts';
 import { originOf } from '../src/pg/origin.ts';
-import { type Session, withSession } from '../src/pg/session.ts';
+import { bound, type Session, withSession } from '../src/pg/session.ts';
 import { GivenUp, type LiveWork, type Member } from './member.ts';
 import { nextStep } from './next-step.ts';
 import { decide } from './retry-policy.ts';
-import { bound, type LoadedRun } from './run-plans.ts';
+import type { LoadedRun } from './run-plans.ts';
 
 /** What became of one ring. */
 export type AttemptOutcome =

@@ -5,7 +5,7 @@ import { RowfleetError } from '../src/errors.ts';
 import type { ClaimedTask } from '../src/ledger/claim.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
 import { readRun } from '../src/ledger/runs.ts';
-import { destroySession, openPool, type Session, withSession } from '../src/pg/session.ts';
+import { bound, openPool, type Session, withSession } from '../src/pg/session.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { planHash } from '../src/plan/hash.ts';
 import type { ResolvedPlan } from '../src/plan/types.ts';
@@ -25,20 +25,6 @@ export class PlanMoved extends RowfleetError {
     super('PLAN_MOVED', `the plan of run ${runId} in the ledger does not match its hash`, {
       hint: 'somebody changed rowfleet.run by hand: cancel the run and start it anew',
     });
-  }
-}
-
-/** Runs `fn` with `session` bound to `signal`: an abort destroys the session. */
-export async function bound<T>(session: Session, signal: AbortSignal, fn: () => Promise<T>): Promise<T> {
-  signal.throwIfAborted();
-  const onAbort = () => destroySession(session);
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await fn();
-  } catch (error) {
-    throw signal.aborted ? signal.reason : error;
-  } finally {
-    signal.removeEventListener('abort', onAbort);
   }
 }
 

@@ -59,9 +59,20 @@ async function pin(session: Session): Promise<void> {
   } as pg.QueryConfig);
 }
 
-/** Opens one pinned session that is not pooled. The caller ends it. */
-export async function openSession(endpoint: Endpoint, applicationName: string): Promise<pg.Client> {
-  const client = new (clientFor(endpoint))(clientConfig(endpoint, applicationName));
+/**
+ * Opens one pinned session that is not pooled. The caller ends it. With `queryTimeoutMs` a query that is not answered
+ * in time fails; none by default.
+ */
+export async function openSession(
+  endpoint: Endpoint,
+  applicationName: string,
+  options: { queryTimeoutMs?: number } = {},
+): Promise<pg.Client> {
+  const { queryTimeoutMs } = options;
+  const client = new (clientFor(endpoint))({
+    ...clientConfig(endpoint, applicationName),
+    ...(queryTimeoutMs === undefined ? {} : { query_timeout: queryTimeoutMs }),
+  });
   await client.connect();
   try {
     await pin(client);
@@ -116,4 +127,32 @@ export async function withSession<T>(pool: pg.Pool, fn: (session: pg.PoolClient)
  */
 export function destroySession(session: Session): void {
   (session as unknown as { connection: { stream: Duplex } }).connection.stream.destroy();
+}
+
+/** Runs `fn` with `session` bound to `signal`: an abort destroys the session. */
+export async function bound<T>(session: Session, signal: AbortSignal, fn: () => Promise<T>): Promise<T> {
+  signal.throwIfAborted();
+  const onAbort = () => destroySession(session);
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await fn();
+  } catch (error) {
+    throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
+/** Ends a session in good order, or cuts it where the server does not answer within a second. */
+export async function endSession(session: pg.Client): Promise<void> {
+  const late = setTimeout(() => destroySession(session), 1_000);
+  await session.end().catch(() => {});
+  clearTimeout(late);
+}
+
+/** A pool for queries that are answered at once: one that is not answered within `ms` fails. */
+export function answeringWithin(pool: pg.Pool, ms: number): Pick<pg.Pool, 'query'> {
+  const query = (text: string, values?: unknown[]) =>
+    pool.query({ text, ...(values === undefined ? {} : { values }), query_timeout: ms } as pg.QueryConfig);
+  return { query } as unknown as Pick<pg.Pool, 'query'>;
 }

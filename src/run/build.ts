@@ -4,11 +4,11 @@ import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
-import { withSession } from '../pg/session.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { incompleteTables, staysDown } from './incomplete.ts';
 import { asLeader } from './lead.ts';
 import { withSource } from './source.ts';
+import { withTarget } from './target.ts';
 import { waitForWorkers } from './workers.ts';
 
 /** Objects of one list, the lowest ordinal first, that may be built now: all of lower ordinals have been. */
@@ -77,7 +77,7 @@ export async function planFinish(ctx: RunContext): Promise<void> {
   const { id, plan } = ctx.run;
   if ((await readObjects(ctx.ledger, id)).some((object) => object.phase === 'finish')) return;
   const steps = await withSource(ctx, (source) =>
-    withSession(ctx.target, (target) => finishObjects(source, target, plan)),
+    withTarget(ctx, (target) => finishObjects(source, target, plan)),
   );
   await asLeader(ctx, (tx) => insertObjects(tx, id, steps));
 }

@@ -4,10 +4,10 @@ import { readObjects, setObjectState } from '../ledger/objects.ts';
 import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
-import { withSession } from '../pg/session.ts';
 import type { RunContext } from './context.ts';
 import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
+import { withTarget } from './target.ts';
 
 /** Empties what was empty before the run. Waits for no lock longer than two seconds: the caller tries again. */
 async function emptyTargets(ctx: RunContext): Promise<void> {
@@ -43,7 +43,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
   for (const object of objects) {
     if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
     if (object.state !== 'down') continue;
-    await withSession(ctx.target, (session) =>
+    await withTarget(ctx, (session) =>
       bringBack(session, object.captured, {
         signal: ctx.signal,
         within: (tx) => settleObject(ctx, tx, object.id, 'back'),

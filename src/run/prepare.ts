@@ -6,12 +6,13 @@ import { insertFlow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, readObjects } from '../ledger/objects.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
-import { type Session, withSession } from '../pg/session.ts';
+import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedTarget } from '../plan/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { withSource } from './source.ts';
+import { withTarget } from './target.ts';
 
 /** Rows that a target table holds before the run; an empty one, the usual case, costs one look. */
 async function countRows(target: Session, relation: ResolvedTarget): Promise<number> {
@@ -68,7 +69,7 @@ export async function prepare(ctx: RunContext): Promise<PhaseResult> {
   for (const object of objects.reverse()) {
     ctx.signal.throwIfAborted();
     await barrier('prepare.take-down');
-    await withSession(ctx.target, (session) =>
+    await withTarget(ctx, (session) =>
       takeDown(session, object.captured, {
         signal: ctx.signal,
         within: (tx) => settleObject(ctx, tx, object.id, 'down'),

@@ -1,11 +1,12 @@
+import type pg from 'pg';
 import { barrier } from '../barrier.ts';
 import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
-import { closeEpochs, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
+import { closeEpochs, type Epoch, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
 import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
+import { destroySession, endSession, type Session } from '../pg/session.ts';
 import type { Keeper, RunContext } from './context.ts';
 import { asLeader } from './lead.ts';
 import { openSource } from './source.ts';
@@ -46,6 +47,39 @@ async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promis
   );
 }
 
+const pingEveryMs = 2_000;
+const pingWithinMs = 5_000;
+
+/** Asks the session that keeps a snapshot for signs of life, since a network that drops everything shows none of its end. */
+function keep(session: pg.Client, epoch: Epoch): Keeper {
+  let pinging = false;
+  const timer = setInterval(async () => {
+    if (pinging) return;
+    pinging = true;
+    try {
+      await session.query({ text: 'select 1', query_timeout: pingWithinMs } as pg.QueryConfig);
+    } catch {
+      lost();
+      destroySession(session);
+    }
+    pinging = false;
+  }, pingEveryMs);
+  const keeper: Keeper = {
+    ...{ epoch, session, alive: true },
+    async close() {
+      clearInterval(timer);
+      await endSession(session);
+    },
+  };
+  function lost(): void {
+    clearInterval(timer);
+    keeper.alive = false;
+  }
+  session.once('end', lost);
+  session.once('error', lost);
+  return keeper;
+}
+
 /** Opens the next source snapshot and settles what earlier batches are still worth under it. */
 export async function openKeeper(ctx: RunContext): Promise<Keeper> {
   const { id, plan } = ctx.run;
@@ -54,12 +88,7 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
   const session = await openSource(ctx, 'rowfleet snapshot keeper');
   try {
     const epoch = await openEpoch(session, plan, (epochs.at(-1)?.epoch ?? 0) + 1);
-    const keeper: Keeper = { epoch, session, alive: true, close: () => session.end().catch(() => {}) };
-    const lost = () => {
-      keeper.alive = false;
-    };
-    session.once('end', lost);
-    session.once('error', lost);
+    const keeper = keep(session, epoch);
     await barrier('copy.snapshot');
     await asLeader(ctx, async (tx) => {
       const copied = await readCopiedEpochs(tx, id);
@@ -76,7 +105,7 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
     ctx.log('source snapshot opened', { epoch: epoch.epoch });
     return keeper;
   } catch (error) {
-    await session.end().catch(() => {});
+    await endSession(session);
     throw error;
   }
 }

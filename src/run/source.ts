@@ -1,15 +1,18 @@
 import { requireDatabase } from '../catalog/server.ts';
-import { openSession, type Session } from '../pg/session.ts';
+import { endSession, openSession, type Session } from '../pg/session.ts';
 import type { RunContext } from './context.ts';
+
+/** What the scheduler asks a source is answered at once; after this long the way to it is gone. */
+const answerWithinMs = 60_000;
 
 /** Opens a session on a run's source, if that is the one that the plan was checked against. The caller ends it. */
 export async function openSource(ctx: RunContext, applicationName: string) {
-  const session = await openSession(ctx.source, applicationName);
+  const session = await openSession(ctx.source, applicationName, { queryTimeoutMs: answerWithinMs });
   try {
     await requireDatabase(session, ctx.run.plan.source.identity, ctx.source.label);
     return session;
   } catch (error) {
-    await session.end().catch(() => {});
+    await endSession(session);
     throw error;
   }
 }
@@ -20,6 +23,6 @@ export async function withSource<T>(ctx: RunContext, fn: (source: Session) => Pr
   try {
     return await fn(session);
   } finally {
-    await session.end().catch(() => {});
+    await endSession(session);
   }
 }
