@@ -16,6 +16,12 @@ const descriptions: Record<Exclude<keyof Queues, 'close'>, string> = {
 /** Links to other sites in Bull Board's page: its font. The content policy forbids them too, with noise. */
 const foreignLink = /<link\b[^>]*\bhref="(?:https?:)?\/\/[^"]*"[^>]*>/gi;
 
+/** Hides the buttons of everything but Retry: they would be refused. */
+const onlyRetry = `<style>
+  ul[class*="jobActions-"] > li:not(:has(.lucide-refresh-cw)), ul[class*="queueActions-"] > li:not(:has(.lucide-refresh-cw)),
+  button[class*="trigger-"]:has(.lucide-ellipsis-vertical) { display: none }
+</style>`;
+
 /** What a board needs to let people retry. */
 export interface BoardOptions {
   /** Where it is mounted. */
@@ -61,7 +67,7 @@ export function createBoard(queues: Queues, { path, retry, onError }: BoardOptio
   board.use(async (c, next) => {
     await next();
     if (!c.res.headers.get('content-type')?.startsWith('text/html')) return;
-    const page = (await c.res.text()).replaceAll(foreignLink, '');
+    const page = (await c.res.text()).replaceAll(foreignLink, '').replace('</head>', `${onlyRetry}</head>`);
     c.res = new Response(page, {
       status: c.res.status,
       headers: { 'content-type': 'text/html; charset=utf-8' },

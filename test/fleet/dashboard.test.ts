@@ -7,7 +7,7 @@ import { ring } from '../../jobs/doorbell.ts';
 import { openQueues } from '../../jobs/queues.ts';
 import { type Dashboard, serveDashboard } from '../../ops/dashboard/server.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
-import { visit } from '../chromium.ts';
+import { inPage, visit } from '../chromium.ts';
 import { describeWith } from '../describe-with.ts';
 import { until } from '../fleet-processes.ts';
 import { createLedger } from '../ledger.ts';
@@ -386,6 +386,49 @@ describeWith('chromium', 'the dashboard in a browser', () => {
         ).toEqual([]);
       }
     } finally {
+      await dashboard.close();
+      await ledger.close();
+      await target.drop();
+    }
+  });
+});
+
+/** Clicks Retry on the first job and agrees; returns how many buttons the job and its queue show. */
+const clickRetry = `(async () => {
+  const found = async (find) => {
+    for (let i = 0; i < 400; i++) {
+      const element = find();
+      if (element) return element;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error('not found: ' + find);
+  };
+  const icon = await found(() => document.querySelector('ul[class*="jobActions-"] .lucide-refresh-cw'));
+  const shown = [...document.querySelectorAll('ul[class*="Actions-"] > li')].filter((li) => li.offsetParent !== null).length;
+  icon.closest('button').click();
+  const agree = await found(() => [...document.querySelectorAll('[role="dialog"] button, [role="alertdialog"] button')].find((button) => /confirm/i.test(button.textContent)));
+  const answered = new Promise((resolve) => new PerformanceObserver((list) => {
+    if (list.getEntries().some(({ name }) => name.endsWith('/retry'))) resolve();
+  }).observe({ type: 'resource' }));
+  agree.click();
+  await answered;
+  return shown;
+})()`;
+
+describeWith('chromium', 'Retry in a browser', () => {
+  test('is a click that requeues the batch; nothing else is offered', async () => {
+    const target = await createDatabase(18);
+    const ledger = await createLedger(target);
+    const dashboard = await serveDashboard({ targetUrl: target.url, port: 0 });
+    const { tasks, queues } = await furnishFailed(target, ledger);
+    try {
+      await target.query('delete from rowfleet.task where id = $1', [tasks[0]]);
+      const job = `/queues/queue/copy/task-${tasks[1]}-4?status=failed`;
+      expect(await inPage<number>(new URL(job, dashboard.url).href, clickRetry)).toBe(1);
+      const { rows } = await target.query('select state, failures from rowfleet.task');
+      expect(rows).toEqual([{ state: 'waiting', failures: 0 }]);
+    } finally {
+      await queues.close();
       await dashboard.close();
       await ledger.close();
       await target.drop();
