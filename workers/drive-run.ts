@@ -4,6 +4,7 @@ import { LeadLost } from '../src/ledger/leader.ts';
 import { type Run, readRun, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
 import { safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify } from '../src/pg/failure-class.ts';
+import { answeringWithin } from '../src/pg/session.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { advance } from '../src/run/advance.ts';
 import type { RunContext } from '../src/run/context.ts';
@@ -13,6 +14,7 @@ import type { Lead } from './lead.ts';
 import type { Member } from './member.ts';
 import { type Rung, ringDue } from './ring-due.ts';
 import { RunBreakers } from './run-breakers.ts';
+import { RunHealth } from './run-health.ts';
 import type { Wakeup } from './wakeup.ts';
 
 /**
@@ -20,6 +22,9 @@ import type { Wakeup } from './wakeup.ts';
  * the first batches of a table take milliseconds and each teaches the size of the next.
  */
 const paceMs = { busy: 20, active: 150, trouble: 1_000 };
+
+/** The largest ledger is read in seconds; after this long the way to it is gone. */
+const readWithinMs = 30_000;
 
 /** What driving a run takes. */
 export interface DriveSite {
@@ -34,6 +39,7 @@ export interface DriveSite {
 interface DrivenRun {
   ctx: RunContext;
   breakers: RunBreakers;
+  health: RunHealth;
   rung: Rung;
 }
 
@@ -70,12 +76,15 @@ async function takeTrouble({ member }: DriveSite, driven: DrivenRun, error: unkn
 
 /** One look at one run: what is due is done and rung for, and what it waits for is written down. */
 async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof paceMs> {
-  const { ctx, breakers, rung } = driven;
+  const { ctx, breakers, health, rung } = driven;
   ctx.waiting = null;
   ctx.busy = false;
   let pace: keyof typeof paceMs = 'active';
   try {
-    if (ctx.run.state === 'running') await breakers.look();
+    if (ctx.run.state === 'running') {
+      await breakers.look();
+      await health.look();
+    }
     await advance(ctx);
     if (ctx.busy) pace = 'busy';
   } catch (error) {
@@ -100,7 +109,7 @@ function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
   member.log.info({ run: run.id, name: run.name, phase: run.phase }, 'driving run');
   const ctx: RunContext = {
     run,
-    ledger: member.ledger.pool,
+    ledger: answeringWithin(member.ledger.pool, readWithinMs),
     target: member.ledger.pool,
     epoch: lead.epoch,
     source,
@@ -115,7 +124,11 @@ function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
     ...{ runId: run.id, ledger: ctx.ledger, source, target: member.ledger.endpoint },
     write: (fn) => asLeader(ctx, fn),
   });
-  return { ctx, breakers, rung: new Map() };
+  const health = new RunHealth(() => ({
+    ...{ run: ctx.run, target: member.control, source, log: ctx.log },
+    write: (fn) => asLeader(ctx, fn),
+  }));
+  return { ctx, breakers, health, rung: new Map() };
 }
 
 /** Waits until this process can tell where a run's source is; says so in the ledger. */
@@ -124,7 +137,7 @@ async function beginOrWait(site: DriveSite, run: Run): Promise<DrivenRun | undef
     return begin(site, run);
   } catch (error) {
     const reason = `the scheduler cannot tell the source: ${safeMessage(error)}`;
-    await setWaiting(site.member.ledger.pool, run.id, reason);
+    await setWaiting(site.member.control, run.id, reason);
     return undefined;
   }
 }
@@ -137,7 +150,7 @@ export async function driveRun(site: DriveSite, runId: string): Promise<void> {
     while (!signal.aborted) {
       let pace: keyof typeof paceMs = 'trouble';
       try {
-        const run = await readRun(member.ledger.pool, runId);
+        const run = await readRun(member.control, runId);
         if (!isActive(run)) break;
         driven ??= await beginOrWait(site, run);
         if (driven !== undefined) {

@@ -1,10 +1,11 @@
 import { usageError } from '../errors.ts';
 import { countFindings, deleteFindings } from '../ledger/findings.ts';
-import { liftPauses } from '../ledger/holds.ts';
+import { liftHold, liftPauses } from '../ledger/holds.ts';
 import type { Ledger, Queryable } from '../ledger/ledger.ts';
 import { deleteFinishSteps } from '../ledger/objects.ts';
 import {
   lockRuns,
+  type Phase,
   type Run,
   type RunState,
   readRun,
@@ -44,6 +45,9 @@ export async function chooseRun(ledger: Ledger, planName: string, runId?: string
 /** Went to its end without being verified: it is verified anew. */
 const finishedStates: readonly RunState[] = ['findings', 'quarantined'];
 
+/** Where checks are made, or stand: people who were told of a failure may have mended rows that these had seen. */
+const phasesOfChecks: readonly Phase[] = ['verify', 'constrain', 'finish'];
+
 const resumable: readonly RunState[] = ['stopped', 'failed', ...finishedStates];
 
 /** Puts a run back before its checks, or to its copy where that is not done: checks, findings and last steps are made anew. */
@@ -69,10 +73,12 @@ export async function goOn(tx: Queryable, run: Run): Promise<void> {
     );
   }
   await liftPauses(tx, run.id);
+  await liftHold(tx, run.id, { kind: 'throttle' }); // Its time limit begins anew.
   await reopenFailedTasks(tx, run.id);
-  if (!finishedStates.includes(run.state)) return;
-  const mended = run.kind === 'migrate' && (await countFindings(tx, run.id, 'cancelled')) > 0;
-  if (mended) await setMended(tx, run.id);
+  const failedAfterCopy = run.state === 'failed' && phasesOfChecks.includes(run.phase);
+  if (!finishedStates.includes(run.state) && !failedAfterCopy) return;
+  const found = await countFindings(tx, run.id, 'cancelled');
+  if (run.kind === 'migrate' && (found > 0 || failedAfterCopy)) await setMended(tx, run.id);
   await verifyAnew(tx, run);
 }
 

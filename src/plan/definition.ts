@@ -1,7 +1,5 @@
 import { z } from 'zod';
-
-/** `30s`, `500ms`, `2m`, `1h`. */
-export const durationPattern = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/;
+import { durationPattern } from './duration.ts';
 
 const durationMessage = 'must be a duration such as 30s, 500ms or 2m';
 
@@ -10,6 +8,53 @@ const text = z.string().min(1);
 const name = z.string().regex(/^\P{Cc}{1,200}$/u, 'must be 1 to 200 characters on one line');
 
 const whole = (min: number, max: number) => z.int().min(min).max(max);
+
+const duration = z.string(durationMessage).regex(durationPattern, durationMessage);
+
+const atMost = duration
+  .optional()
+  .describe('How long a run is held for it before it goes on all the same. Defaults to 15m.');
+
+const measure = (limit: z.ZodType<number>, means: string) =>
+  z
+    .union([z.literal('off'), z.strictObject({ limit, at_most: atMost })])
+    .optional()
+    .describe(means);
+
+const throttle = z
+  .strictObject({
+    replication_lag: z
+      .union([z.literal('off'), z.strictObject({ limit: duration.optional(), at_most: atMost })])
+      .optional()
+      .describe('Lag of any standby of the target. Defaults to {limit: 60s, at_most: 15m}.'),
+    wal_to_archive: measure(
+      whole(1, 1_000_000),
+      'WAL files of the target that wait to be archived. Defaults to off.',
+    ),
+    vacuum: measure(
+      whole(0, 10_000),
+      'Target tables of the plan under vacuum or analyze, by autovacuum or people. Defaults to off.',
+    ),
+    source_sessions: measure(
+      whole(1, 100_000),
+      'Sessions that are active on the source, besides rowfleet’s own. Defaults to off.',
+    ),
+    disk: z
+      .strictObject({
+        target_gb: z
+          .number()
+          .positive()
+          .optional()
+          .describe('Gigabytes (10^9 bytes) that the target database may have. No limit by default.'),
+        at_most: duration
+          .optional()
+          .describe('How long a run waits for space before it fails. Defaults to 15m.'),
+      })
+      .optional()
+      .describe('Space on the target.'),
+  })
+  .optional()
+  .describe('What holds a run back while a server is not well.');
 
 const settings = z
   .strictObject({
@@ -60,6 +105,7 @@ const settings = z
       })
       .optional()
       .describe('Rows in quarantine beyond which the run stops.'),
+    throttle,
     enable_rollback: z.literal(false).optional().describe('Not built yet: only false is accepted.'),
     backup_before_migrate: z
       .boolean()

@@ -3,7 +3,8 @@ import { basename, dirname, extname, resolve } from 'node:path';
 import { z } from 'zod';
 import { usageError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { durationPattern, type PlanDocument, planDefinition } from './definition.ts';
+import { type PlanDocument, planDefinition } from './definition.ts';
+import { durationMs } from './duration.ts';
 import { specFromSettings, specFromUrl } from './endpoint-spec.ts';
 import { parseDriving } from './names.ts';
 import { takeOutNotBuilt } from './not-built.ts';
@@ -15,6 +16,7 @@ import {
   faultOfJoin,
   type TextFault,
 } from './sql-rules.ts';
+import { readThrottle } from './throttle.ts';
 import type { EndpointSpec, FlowSpec, Plan, PlanProblem, Settings } from './types.ts';
 import { type PathSegment, readYaml } from './yaml-document.ts';
 
@@ -26,7 +28,11 @@ export interface ParsedPlan {
   secrets: Record<string, string>;
 }
 
-const unwrapped = (at: unknown): unknown => (at instanceof z.ZodOptional ? unwrapped(at.unwrap()) : at);
+/** Of several forms, the one that is a mapping stands last. */
+function unwrapped(at: unknown): unknown {
+  if (at instanceof z.ZodOptional) return unwrapped(at.unwrap());
+  return at instanceof z.ZodUnion ? unwrapped(at.options.at(-1)) : at;
+}
 
 /** The keys that may stand where an unknown one was found. */
 function knownKeys(path: readonly PropertyKey[]): string[] {
@@ -61,6 +67,9 @@ function describeIssue(issue: z.core.$ZodIssue): { message: string; hint?: strin
   return { message: issue.message };
 }
 
+const isMapping = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 function reportIssue(
   issue: z.core.$ZodIssue,
   problems: Problems,
@@ -74,24 +83,29 @@ function reportIssue(
       problems.error([...path, key], `there is no key ${JSON.stringify(key)}`, hint);
     }
   } else if (issue.code === 'invalid_union') {
+    // One form is a mapping with keys of its own, and a mapping was written: say what is wrong in it.
+    const inside = isMapping(issue.input) ? issue.errors.at(-1) : undefined;
+    if (
+      inside !== undefined &&
+      !inside.some(({ code, path }) => code === 'invalid_type' && path.length === 0)
+    ) {
+      for (const one of inside) reportIssue(one, problems, [...path, ...(one.path as PathSegment[])]);
+      return;
+    }
     const text = {
       source: 'text',
       tables: '"*" or a list of table names',
       schema: 'a file name or a list of file names',
     };
-    const expected = text[path.at(-1) as keyof typeof text] ?? 'text or a number';
+    const isMeasure = path.includes('throttle');
+    const expected = isMeasure
+      ? 'off, or a mapping with limit and at_most'
+      : (text[path.at(-1) as keyof typeof text] ?? 'text or a number');
     problems.error(path, `must be ${expected}`);
   } else {
     const { message, hint } = describeIssue(issue);
     problems.error(path, message, hint);
   }
-}
-
-const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
-
-function durationMs(text: string): number {
-  const [, amount, unit] = durationPattern.exec(text)!;
-  return Math.round(Number(amount) * unitMs[unit as keyof typeof unitMs]);
 }
 
 function readSettings(document: PlanDocument, problems: Problems): Settings {
@@ -113,6 +127,7 @@ function readSettings(document: PlanDocument, problems: Problems): Settings {
     ...(given.max_batch_mb === undefined ? {} : { maxBatchMb: given.max_batch_mb }),
     parallelWorkers: given.parallel_workers ?? 2,
     validationLevel: given.validation_level ?? 'standard',
+    throttle: readThrottle(given.throttle, problems),
     quarantineLimit: {
       rows: given.quarantine_limit?.rows ?? 1000,
       ratio: given.quarantine_limit?.ratio ?? 0.01,

@@ -34,6 +34,10 @@ migration:
   quarantine_limit:                   # refused rows are set aside; beyond this many of them the run stops
     rows: 1000                        # of the whole run; 0: stop at the first one
     ratio: 0.01                       # of a flow's rows
+  # throttle:                         # what holds the run back while a server is not well, and for how long at most
+  #   replication_lag: {limit: 60s, at_most: 15m}   # of the target's standbys; this is the default, off: not at all
+  #   source_sessions: {limit: 40}    # active ones, besides rowfleet's; see README for the others
+  #   disk: {target_gb: 500}
   enable_rollback: false              # true is not built yet
   backup_before_migrate: false        # true is refused while the target's tables hold rows
   dry_run: false                      # true: check everything, write nothing

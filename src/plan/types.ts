@@ -17,6 +17,24 @@ export interface QuarantineLimit {
   ratio: number;
 }
 
+/** What is looked at while a run goes on: a run is held while one of them is over its limit. */
+export type ThrottleMeasure =
+  /** Seconds that the slowest standby of the target lags behind. */
+  | 'replication_lag'
+  /** WAL files of the target that wait to be archived. */
+  | 'wal_to_archive'
+  /** Target tables of the plan that are under vacuum or analyze. */
+  | 'vacuum'
+  /** Sessions of others that are active on the source. */
+  | 'source_sessions'
+  /** Size of the target database, in 10^9 bytes. */
+  | 'target_gb'
+  /** Attempts that failed lately because the target's disk was full. */
+  | 'disk_full';
+
+/** For each measure that is looked at, what it may be and how long a run is held for it. */
+export type Throttle = Partial<Record<ThrottleMeasure, { limit: number; atMostMs: number }>>;
+
 /** The `migration:` keys of a plan, with their defaults applied. */
 export interface Settings {
   /** Rows of the first batch of each flow; adaptive sizing goes on from there. Defaults to 1000. */
@@ -34,6 +52,8 @@ export interface Settings {
   /** Defaults to `standard`. */
   validationLevel: ValidationLevel;
   quarantineLimit: QuarantineLimit;
+  /** Absent in plans of before it was built: nothing is looked at. */
+  throttle?: Throttle;
 }
 
 /** A flow as the plan file has it; names are checked against the catalogs by `resolvePlan`. */

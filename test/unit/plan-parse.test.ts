@@ -80,6 +80,10 @@ migration:
       batchSize: 1000,
       maxRetries: 3,
       batchTimeoutMs: 30_000,
+      throttle: {
+        replication_lag: { limit: 60, atMostMs: 900_000 },
+        disk_full: { limit: 0, atMostMs: 900_000 },
+      },
       quarantineLimit: { rows: 1000, ratio: 0.01 },
       parallelWorkers: 2,
       validationLevel: 'standard',
