@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ReloadScope, reload, withdraw } from '../../src/control/reload.ts';
 import { requeue } from '../../src/control/requeue.ts';
 import { compareDatabases } from '../compare.ts';
+import { siteEnvironment, spawnCli } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -76,12 +77,21 @@ test('what failed is tried again once its cause is mended, and the run goes on',
   });
 
   await into.exec('alter table book drop constraint titled');
-  expect(await ask()).toEqual(failed.map(({ id }) => id));
+  const cli = spawnCli(
+    ['requeue', '--run', runId, '--failed', '--json'],
+    siteEnvironment({ source, target: into }),
+  );
+  expect([await cli.exited, JSON.parse(cli.output())]).toEqual([
+    0,
+    { type: 'requeued', run: runId, tasks: failed.map(({ id }) => id) },
+  ]);
   await target.ended(runId);
   const { rows: events } = await into.query(
     `select actor, message from rowfleet.event where message ~ 'requeued'`,
   );
-  expect(events).toEqual([{ actor: 'test', message: `requeued all ${failed.length} that failed` }]);
+  expect(events).toEqual([
+    { actor: expect.stringContaining('@'), message: `requeued all ${failed.length} that failed` },
+  ]);
   await expect(ask()).rejects.toMatchObject({ code: 'RUN_STATE' });
 });
 

@@ -56,6 +56,20 @@ describe('the command line', () => {
     }
   });
 
+  it.each([
+    [[], 'requeue needs to know what'],
+    [['--flow', 'a', '--reload', '--failed'], 'what failed has not been loaded'],
+    [['--failed', '--batch', '7'], 'exclude each other'],
+    [['--range', '1..2'], 'add --reload'],
+    [['--range', '1-2', '--reload'], '"1-2" is not a range'],
+    [['--range', '..', '--reload'], '".." is not a range'],
+    [['--batch', 'x'], '"x" is not the id of a batch'],
+    [['--reload'], 'give --flow, --batch or --range'],
+  ])('requeue %j says what is missing', async (args, message) => {
+    const refused = await run(['requeue', '--run', '1', ...args]);
+    expect(refused).toMatchObject({ code: 2, out: '', err: expect.stringContaining(message) });
+  });
+
   it('prints the version, and a plan that is valid as it stands', async () => {
     const version = await run(['--version']);
     expect(version).toMatchObject({ code: 0, out: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
