@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type Derived, derive } from '../../src/copy/derive.ts';
+import { captureObjects } from '../../src/constraints/capture.ts';
+import { type DeriveContext, type Derived, derive } from '../../src/copy/derive.ts';
 import type { Scope } from '../../src/copy/derive-scope.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { compareDatabases, type TablePair } from '../compare.ts';
@@ -42,7 +43,11 @@ async function loaded(shape: Shape) {
   for (const flow of plan.flows) await copyFlow(sessions.source, sessions.target, plan, flow);
   if (shape.later) await source.exec(named(shape.later));
   if (shape.spoil) await target.exec(named(shape.spoil));
-  const run = (scope: Scope, name = plan.flows[0]!.name, rowsBefore = 0): Promise<Derived> => {
+  const run = (
+    scope: Scope,
+    name = plan.flows[0]!.name,
+    { rowsBefore = 0, ...more }: Partial<Pick<DeriveContext, 'rowsBefore' | 'down' | 'kept'>> = {},
+  ): Promise<Derived> => {
     const flow = plan.flows.find((each) => each.name === name)!;
     const ctx = { plan, flow, ...sessions, signal: AbortSignal.timeout(30_000), onBytes: () => {} };
     return inTransaction(
@@ -52,7 +57,7 @@ async function loaded(shape: Shape) {
         inTransaction(
           sessions.source,
           'repeatable read, read only',
-          () => derive({ ...ctx, rowsBefore, down: [] }, scope),
+          () => derive({ ...ctx, rowsBefore, down: [], ...more }, scope),
           { searchPath: plan.source.searchPath },
         ),
       { searchPath: plan.target.searchPath },
@@ -332,7 +337,7 @@ describe('refused before anything is touched', () => {
     ],
   ])('%s', async (_, scope, shape, message, flow, rowsBefore) => {
     const { derive } = await loaded(shape);
-    await expect(derive(scope, flow, rowsBefore)).rejects.toMatchObject({
+    await expect(derive(scope, flow, { rowsBefore })).rejects.toMatchObject({
       code: 'RELOAD_REFUSED',
       message: expect.stringMatching(message),
       hint: expect.any(String),
@@ -402,6 +407,18 @@ describe('a delete that a foreign key would spread', () => {
     },
   );
 
+  test('is refused while the key is down too', async () => {
+    const { table, derive, rows } = await loaded(withChild('on delete cascade'));
+    const objects = await captureObjects(await target.open(), [{ schema: 'public', name: table }]);
+    const down = objects.filter(({ kind }) => kind === 'foreign key');
+    for (const sql of down.flatMap(({ takeDown }) => takeDown)) await target.exec(sql);
+    await expect(derive(whole, undefined, { down })).rejects.toMatchObject({
+      code: 'RELOAD_SPREADS',
+      message: expect.stringContaining('(ON DELETE CASCADE), which is down for the migration,'),
+    });
+    expect(await rows('select count(*)::int as n from $t where id = 11')).toEqual([{ n: 1 }]);
+  });
+
   test('is refused by the key itself where it spreads nothing', async () => {
     const { derive } = await loaded(withChild(''));
     await expect(derive(whole)).rejects.toMatchObject({ code: '23503' });
@@ -416,6 +433,28 @@ describe('a delete that a foreign key would spread', () => {
     expect(await derive(whole)).toMatchObject({ updated: 1, deleted: 3 });
     expect(await differences()).toEqual([]);
   });
+});
+
+test('a row that takes over what one that vanished had comes in', async () => {
+  const { derive, leftOver } = await loaded(
+    same('(id int primary key, v text unique)', {
+      later: `delete from $t where id = 5; insert into $t values (200, 'v5')`,
+    }),
+  );
+  expect(await derive(whole)).toMatchObject({ inserted: 1, deleted: 1 });
+  expect(await leftOver()).toEqual([]);
+});
+
+test('rows that people wrote themselves stay', async () => {
+  const { derive, leftOver } = await loaded(
+    same('(id int primary key, v text)', {
+      spoil: `insert into $t values (777, 'by hand'), (778, 'surplus')`,
+    }),
+  );
+  expect(await derive(whole, undefined, { kept: [{ id: '777', v: 'by hand' }] })).toMatchObject({
+    deleted: 3,
+  });
+  expect(await leftOver()).toEqual(['777']);
 });
 
 test('user triggers stay silent, and fire afterwards as before', async () => {
