@@ -7,6 +7,7 @@ import { readObjects } from '../ledger/objects.ts';
 import { readExcludedRows } from '../ledger/quarantine.ts';
 import {
   type EarlierLoad,
+  lockRefused,
   lockReload,
   type ReloadSpec,
   readEarlierLoad,
@@ -75,6 +76,7 @@ export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise
     throw new TaskLocked(claim.taskId);
   const earlier = await readEarlierLoad(target, claim);
   if (!('scope' in spec)) refuseMovedBlocks(ctx, spec, earlier, epoch);
+  await lockRefused(target, claim.runId, flow.name);
   const excluded = (await readExcludedRows(target, claim.runId, seal))[flow.name];
   const before = await readRowsBefore(target, claim.runId);
   const objects = await readObjects(target, claim.runId);

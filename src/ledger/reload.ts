@@ -20,6 +20,14 @@ export async function lockReload(on: Session, relation: string, exclusive: boole
   return rows[0]!.locked;
 }
 
+/** Waits until no row of a flow's quarantine is on its way into the target, and lets none begin until this transaction ends. */
+export async function lockRefused(on: Session, runId: string, flow: string): Promise<void> {
+  await on.query(
+    `select 1 from rowfleet.quarantine where run_id = $1 and flow = $2 and state <> 'loaded' order by id for share`,
+    [runId, flow],
+  );
+}
+
 /** A batch as it was loaded before. */
 export interface EarlierLoad {
   /** What showed a rewrite of the relations that it read; null where it was never loaded. */

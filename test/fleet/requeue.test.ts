@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { sendRefused } from '../../src/control/quarantine.ts';
 import { type ReloadScope, reload, withdraw } from '../../src/control/reload.ts';
 import { requeue } from '../../src/control/requeue.ts';
+import { sealFrom } from '../../src/ledger/seal.ts';
 import { compareDatabases } from '../compare.ts';
 import { siteEnvironment, spawnCli } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
@@ -32,12 +34,12 @@ const rows = `
 const plan =
   'name: again\nmigration: {batch_size: 500, max_retries: 0, quarantine_limit: {rows: 0}}\ntables: [author, book]';
 
-async function migrate(sourceSql: string, targetSql: string): Promise<string> {
+async function migrate(sourceSql: string, targetSql: string, body = plan): Promise<string> {
   await source.exec(sourceSql);
   await into.exec(targetSql);
   target = await openTarget(into);
   target.startFleet();
-  return target.start(source, plan);
+  return target.start(source, body);
 }
 
 const again = (runId: string, scope: ReloadScope, more: { flow?: string; deleteVanished?: boolean } = {}) =>
@@ -161,6 +163,33 @@ test('batches are loaded again where rows were spoilt, and nothing is deleted; c
   await target.cancel(runId);
   await target.ended(runId, 'cancelled');
   await target.expectWhole(source);
+});
+
+test('refused rows stay refused in a reload, and what people made of one stays', async () => {
+  const runId = await migrate(
+    `${shape}${rows} update book set title = null where id in (1, 4000)`,
+    shape.replace('title text', 'title text constraint titled check (title is not null)'),
+    plan.replace(', quarantine_limit: {rows: 0}', ''),
+  );
+  await target.ended(runId, 'quarantined');
+  const { rows: held } = await into.query(`select id::text from rowfleet.quarantine order by tid::tid`);
+  const edits = [
+    { id: held[0]!.id, targetRows: [{ id: '1', author_id: '2', title: 'mended' }], at: 'line 1' },
+  ];
+  await sendRefused(target.ledger, runId, { ids: [held[0]!.id], edits, actor: 'test' }, sealFrom({}));
+  await target.ended(runId, 'quarantined');
+
+  await source.exec(`update book set title = 'changed' where id = 10; delete from book where id = 20`);
+  const [book] = await again(runId, 'whole', { flow: 'book' });
+  await target.ended(runId, 'quarantined');
+  expect(await evidence(book!)).toEqual({ rows: 3997, inserted: 0, updated: 1, deleted: 1 });
+  const { rows: found } = await into.query(
+    'select id, title from book where id in (1, 10, 20, 4000) order by id',
+  );
+  expect(found).toEqual([
+    { id: 1, title: 'mended' },
+    { id: 10, title: 'changed' },
+  ]);
 });
 
 test('while a run copies, a batch that is done can be loaded again, and counts once', async () => {
