@@ -1,13 +1,40 @@
-import { bringBack } from '../constraints/apply.ts';
+import { bringBack, takeDown } from '../constraints/apply.ts';
+import type { RecordedError } from '../ledger/claim.ts';
 import { readRowsBefore } from '../ledger/flows.ts';
-import { readObjects, setObjectState } from '../ledger/objects.ts';
+import { type ObjectRow, readObjects, setObjectState } from '../ledger/objects.ts';
 import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
+import { sqlState } from '../pg/errors.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
 import type { RunContext } from './context.ts';
 import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
 import { withTarget } from './target.ts';
+
+const foreignKeyViolation = '23503';
+const stillReferred = '0A000'; // feature not supported: TRUNCATE of a table that a foreign key refers to
+
+/** Deletes the rows of tables that refer to each other by keys that could not come down: those that nobody refers to first. */
+async function deleteRows(tx: Session, tables: RelationName[]): Promise<void> {
+  let left = tables;
+  for (let refusal: unknown; left.length > 0; ) {
+    const refused: RelationName[] = [];
+    for (const table of left) {
+      await tx.query('savepoint rowfleet_delete');
+      try {
+        await tx.query(`delete from ${qualified(table)}`);
+      } catch (error) {
+        if (sqlState(error) !== foreignKeyViolation) throw error;
+        await tx.query('rollback to savepoint rowfleet_delete');
+        refusal = error;
+        refused.push(table);
+      }
+    }
+    if (refused.length === left.length) throw refusal;
+    left = refused;
+  }
+}
 
 /** Empties what was empty before the run. Waits for no lock longer than two seconds: the caller tries again. */
 async function emptyTargets(ctx: RunContext): Promise<void> {
@@ -15,13 +42,70 @@ async function emptyTargets(ctx: RunContext): Promise<void> {
   const ours = ctx.run.plan.targets.filter((target) => before[display(target)] === 0);
   await asLeader(ctx, async (tx) => {
     await tx.query(`set local lock_timeout = '2s'`);
-    const filled: RelationName[] = [];
-    for (const target of ours) {
-      const { rowCount } = await tx.query(`select 1 from ${qualified(target)} limit 1`);
-      if (rowCount === 1) filled.push(target);
+    let filled = false;
+    for (const target of ours)
+      filled ||= (await tx.query(`select 1 from ${qualified(target)} limit 1`)).rowCount === 1;
+    if (!filled) return;
+    await tx.query('savepoint rowfleet_empty');
+    try {
+      await tx.query(`truncate ${ours.map(qualified).join(', ')}`);
+    } catch (error) {
+      if (sqlState(error) !== stillReferred) throw error;
+      await tx.query('rollback to savepoint rowfleet_empty');
+      await deleteRows(tx, ours);
     }
-    if (filled.length > 0) await tx.query(`truncate ${filled.map(qualified).join(', ')}`);
   });
+}
+
+/** Takes foreign keys and triggers that are back already down once more: the rows under them are to go. */
+async function takeDownAgain(ctx: RunContext, objects: ObjectRow[]): Promise<void> {
+  for (const object of objects.toReversed()) {
+    if (object.phase !== 'constrain' || object.state !== 'back') continue;
+    await withTarget(ctx, (session) =>
+      takeDown(session, object.captured, {
+        signal: ctx.signal,
+        within: (tx) => settleObject(ctx, tx, object.id, 'down'),
+        onWait: (reason) => sayWaiting(ctx, reason),
+      }),
+    );
+  }
+}
+
+/**
+ * Brings back what is down. Returns what the rows do not allow: a table that held rows before the run keeps what was
+ * copied into it, and may refer to one that was emptied.
+ */
+async function restore(ctx: RunContext, objects: ObjectRow[]): Promise<ObjectRow[]> {
+  const refused: ObjectRow[] = [];
+  for (const object of objects) {
+    if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
+    if (object.state !== 'down') continue;
+    try {
+      await withTarget(ctx, (session) =>
+        bringBack(session, object.captured, {
+          signal: ctx.signal,
+          within: (tx) => settleObject(ctx, tx, object.id, 'back'),
+          onWait: (reason) => sayWaiting(ctx, reason),
+        }),
+      );
+    } catch (error) {
+      if (sqlState(error) !== foreignKeyViolation) throw error;
+      refused.push(object);
+    }
+  }
+  return refused;
+}
+
+const restorable = async (ctx: RunContext): Promise<ObjectRow[]> =>
+  (await readObjects(ctx.ledger, ctx.run.id)).filter((object) => object.captured.takeDown.length > 0);
+
+function incomplete(refused: ObjectRow[]): RecordedError {
+  const names = refused.map(({ captured }) => `${captured.name} of ${display(captured.relation)}`);
+  return {
+    code: 'NOT_RESTORED',
+    message: `${names.join(', ')} cannot come back: rows that stayed refer to rows that are gone`,
+    hint: `remove or mend those rows, then: ${refused.flatMap(({ captured }) => captured.bringBack).join('; ')}`,
+  };
 }
 
 /**
@@ -37,22 +121,18 @@ export async function cancel(ctx: RunContext): Promise<void> {
     ctx.waiting = `${live} attempts have not stopped yet`;
     return;
   }
-  const objects = (await readObjects(ctx.ledger, id)).filter((o) => o.captured.takeDown.length > 0);
   // Once it was verified its rows are in use, and what goes on is a reload: it is given up, and they stay.
-  if (ctx.run.verifiedAt === null) await emptyTargets(ctx);
-  for (const object of objects) {
-    if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
-    if (object.state !== 'down') continue;
-    await withTarget(ctx, (session) =>
-      bringBack(session, object.captured, {
-        signal: ctx.signal,
-        within: (tx) => settleObject(ctx, tx, object.id, 'back'),
-        onWait: (reason) => sayWaiting(ctx, reason),
-      }),
-    );
+  if (ctx.run.verifiedAt === null) {
+    await takeDownAgain(ctx, await restorable(ctx));
+    await emptyTargets(ctx);
   }
+  const objects = await restorable(ctx);
+  const refused = await restore(ctx, objects);
+  const error = refused.length === 0 ? null : incomplete(refused);
   await asLeader(ctx, async (tx) => {
-    await recordEvent(tx, id, 'scheduler', `cancelled: ${objects.length} objects are as they were`);
-    await setRunState(tx, id, ['cancelling'], 'cancelled');
+    const back = objects.length - refused.length;
+    const trouble = error === null ? '' : `; ${error.message}; ${error.hint}`;
+    await recordEvent(tx, id, 'scheduler', `cancelled: ${back} objects are as they were${trouble}`);
+    await setRunState(tx, id, ['cancelling'], 'cancelled', error);
   });
 }
