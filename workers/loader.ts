@@ -1,3 +1,4 @@
+import type { Worker } from 'bullmq';
 import { buildJob } from '../jobs/build.ts';
 import { copyJob } from '../jobs/copy.ts';
 import { barrier } from '../src/barrier.ts';
@@ -9,11 +10,13 @@ import { RowfleetError } from '../src/errors.ts';
 import { finishTask } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readObject, setObjectState } from '../src/ledger/objects.ts';
+import { setWorkerSlots } from '../src/ledger/workers.ts';
 import { withSession } from '../src/pg/session.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
 import type { Work } from './attempt.ts';
-import { join, type Member, type MemberOptions } from './member.ts';
+import { join, type Member, type MemberOptions, slotRangeOf } from './member.ts';
 import { serve, serveUntil } from './serve.ts';
+import { Slots } from './slots.ts';
 
 async function copyWork(member: Member, work: Work): Promise<void> {
   const { claim, run, session, onBytes } = work;
@@ -76,11 +79,31 @@ async function buildWork(member: Member, work: Work): Promise<void> {
   }
 }
 
-/** A loader: copies batches and builds what comes back, as many of each as its concurrency says, until `signal`. */
+/** A loader: copies batches and builds what comes back, as many of each as the servers can take, until `signal`. */
 export async function runLoader(options: MemberOptions): Promise<void> {
   const member = await join('loader', options);
-  await serveUntil(member, options.signal, (leaving) => [
-    serve(member, copyJob, leaving, (work) => copyWork(member, work)),
-    serve(member, buildJob, leaving, (work) => buildWork(member, work)),
-  ]);
+  const workers: Worker[] = [];
+  const slots = new Slots(member, slotRangeOf(options.concurrency), (concurrency, reason) => {
+    member.log.info({ slots: concurrency, before: member.concurrency, reason }, 'slots changed');
+    member.concurrency = concurrency;
+    for (const worker of workers) worker.concurrency = concurrency;
+    member.plans.limitSources(concurrency);
+    // If it gets lost, the scheduler cuts a few batches too many or too few until the next change.
+    setWorkerSlots(member.control, member.id, concurrency).catch(() => {});
+  });
+  const copyInSlot = (work: Work) => {
+    const onBytes = (bytes: number) => {
+      work.onBytes(bytes);
+      slots.moved(bytes);
+    };
+    return copyWork(member, { ...work, onBytes });
+  };
+  await serveUntil(member, options.signal, (leaving) => {
+    workers.push(
+      serve(member, copyJob, leaving, copyInSlot, slots),
+      serve(member, buildJob, leaving, (work) => buildWork(member, work), slots),
+    );
+    slots.watch(options.signal);
+    return workers;
+  });
 }

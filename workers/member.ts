@@ -11,14 +11,15 @@ import { endpointFromUrl } from '../src/pg/endpoint.ts';
 import { safeMessage } from '../src/pg/errors.ts';
 import { openPool } from '../src/pg/session.ts';
 import { RunPlans } from './run-plans.ts';
+import type { SlotRange } from './slot-policy.ts';
 
 /** What every process of the fleet is told. */
 export interface MemberOptions {
   targetUrl: string;
   /** `redis://` or `rediss://`; the target database itself when absent. */
   queueUrl?: string;
-  /** Tasks of one kind at the same time. Defaults to 2. */
-  concurrency?: number;
+  /** Tasks of one kind at the same time; for a loader a range that it finds the best of. Defaults to 2. */
+  concurrency?: number | SlotRange;
   /** Ends the process in good order. */
   signal: AbortSignal;
   /** Loopback port for Prometheus; none by default. */
@@ -44,7 +45,10 @@ export interface Member {
   plans: RunPlans;
   /** What rows in quarantine are encrypted with. */
   seal: Seal;
+  /** Tasks of one kind at the same time, now. */
   concurrency: number;
+  /** Milliseconds that the target took to answer the last heartbeat. */
+  latencyMs: number;
   attempts: Set<LiveWork>;
   close(): Promise<void>;
 }
@@ -83,6 +87,7 @@ function startHeartbeat(member: Member): () => void {
     try {
       await beat(member);
       renewedAt = askedAt;
+      member.latencyMs = Date.now() - askedAt;
     } catch (error) {
       member.log.warn({ error: safeMessage(error) }, 'heartbeat failed');
       if (Date.now() - renewedAt > leaseMs)
@@ -94,16 +99,22 @@ function startHeartbeat(member: Member): () => void {
   return () => clearInterval(timer);
 }
 
+/** A plain number is where a process begins, and the most that it does: it may only do less while the servers suffer. */
+export function slotRangeOf(concurrency: number | SlotRange = 2): SlotRange {
+  if (typeof concurrency !== 'number') return concurrency;
+  return { floor: 1, ceiling: concurrency, start: concurrency };
+}
+
 /** At most; each run that stands in a lock queue has one in hand. */
 const schedulerSessions = 20;
 
 /** Joins the fleet. Throws when target or queue cannot be reached. */
 export async function join(kind: WorkerKind, options: MemberOptions): Promise<Member> {
   const seal = sealFrom(process.env);
-  const concurrency = options.concurrency ?? 2;
+  const { start: concurrency, ceiling } = slotRangeOf(options.concurrency);
   // Copies and builds each take a session, beside the heartbeat and what the ledger asks.
   const ledger = openLedger(endpointFromUrl(options.targetUrl), {
-    max: kind === 'scheduler' ? schedulerSessions : 2 * concurrency + 4,
+    max: kind === 'scheduler' ? schedulerSessions : 2 * ceiling + 4,
     applicationName: `rowfleet ${kind}`,
   });
   const control = openPool(ledger.endpoint, {
@@ -121,9 +132,9 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
         ? undefined
         : await serveMetrics(metrics.registry, options.metricsPort);
     const id = await insertWorker(ledger.pool, kind, concurrency);
-    const plans = new RunPlans(control, concurrency);
+    const plans = new RunPlans(control, ceiling);
     const member: Member = {
-      ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency },
+      ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency, latencyMs: 0 },
       attempts: new Set(),
       async close() {
         stopHeartbeat();

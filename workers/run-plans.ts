@@ -45,6 +45,11 @@ export class RunPlans {
     this.#limit = pLimit(maxSources);
   }
 
+  /** Lets so many source sessions be in use at once from now on, at most as many as it was made for. */
+  limitSources(sessions: number): void {
+    this.#limit.concurrency = sessions;
+  }
+
   /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked. */
   async load(claim: ClaimedTask): Promise<LoadedRun> {
     const known = this.#runs.get(claim.runId);

@@ -4,8 +4,10 @@ import type { copyJob } from '../jobs/copy.ts';
 import type { Doorbell } from '../jobs/doorbell.ts';
 import { closeWithin } from '../jobs/queues.ts';
 import type { validateJob } from '../jobs/validate.ts';
+import { failureCode } from '../src/pg/failure-class.ts';
 import { type AttemptOutcome, attemptTask, Leaving, type Work } from './attempt.ts';
 import type { Member } from './member.ts';
+import type { Slots } from './slots.ts';
 
 /** Milliseconds that attempts get to finish after SIGTERM before they are rolled back and handed back. */
 const graceMs = Number(process.env.ROWFLEET_GRACE_SECONDS ?? 5) * 1000;
@@ -47,17 +49,22 @@ function countOutcome(member: Member, task: ServedJob['task'], outcome: AttemptO
 
 type ServedJob = typeof copyJob | typeof buildJob | typeof validateJob;
 
-/** Serves the doorbells of one kind of job with one kind of work. */
+/** Serves the doorbells of one kind of job with one kind of work; `slots` hear of what went wrong. */
 export function serve(
   member: Member,
   served: ServedJob,
   leaving: AbortSignal,
   work: (input: Work) => Promise<void>,
+  slots?: Slots,
 ): Worker {
   // A job's lock may be lost: the lease in the ledger is what says whose the task is, and whoever takes the job finds it.
   const process: Processor<Doorbell> = async (job, token) => {
     const started = performance.now();
-    const outcome = await attemptTask(member, job.data.task, leaving, work);
+    const outcome = await attemptTask(member, job.data.task, leaving, work).catch((error: unknown) => {
+      slots?.hear(failureCode(error));
+      throw error;
+    });
+    if (outcome.kind === 'failed') slots?.hear(outcome.error.sqlState ?? outcome.error.code);
     const ms = performance.now() - started;
     logOutcome(member, job.data, outcome, ms);
     countOutcome(member, served.task, outcome, ms);

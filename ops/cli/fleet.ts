@@ -9,7 +9,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 export interface FleetOptions {
   /** Loader processes. With none there is no validator either: a scheduler alone, enough to cancel a run. */
   loaders: number;
-  /** Batches that each loader copies at once. Defaults to 2. */
+  /** Batches that each loader copies at once. Defaults to what LOADER_CONCURRENCY says, else 2. */
   concurrency?: number;
   /** Environment of the processes besides this one's: where target, source and queue are. */
   env: Record<string, string>;
@@ -53,7 +53,10 @@ function cliCommand(): string[] {
 function members(options: FleetOptions): Member[] {
   const loader = (_: unknown, i: number): Member => ({
     name: `loader-${i + 1}`,
-    args: ['loader', '--concurrency', String(options.concurrency ?? 2)],
+    args: [
+      'loader',
+      ...(options.concurrency === undefined ? [] : ['--concurrency', String(options.concurrency)]),
+    ],
     restarts: 0,
   });
   const scheduler: Member = { name: 'scheduler', args: ['scheduler'], restarts: 0 };

@@ -47,6 +47,11 @@ export async function renewLeases(on: Queryable, worker: string, attempts: LiveA
   return rows.map((row: { id: string }) => row.id);
 }
 
+/** Says how many tasks of a kind a worker does at the same time from now on. */
+export async function setWorkerSlots(on: Queryable, worker: string, slots: number): Promise<void> {
+  await on.query('update rowfleet.worker set concurrency = $2 where id = $1', [worker, slots]);
+}
+
 /** Says that a worker has left. */
 export async function endWorker(on: Queryable, worker: string): Promise<void> {
   await on.query('update rowfleet.worker set stopped_at = clock_timestamp() where id = $1', [worker]);

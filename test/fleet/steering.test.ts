@@ -6,8 +6,8 @@ import { changeSettings, parseSettings } from '../../src/control/settings.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { readProgress } from '../../src/progress/snapshot.ts';
 import { until } from '../fleet-processes.ts';
-import { openTarget, type Target } from '../in-process-fleet.ts';
-import { createDatabase, type TestDatabase } from '../postgres.ts';
+import { openTarget, startInProcessFleet, type Target } from '../in-process-fleet.ts';
+import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;
 let database: TestDatabase;
@@ -210,4 +210,22 @@ test('what is set holds from the next batches on: one at once, and of the size t
   expect(rows[0].n).toBeGreaterThan(3);
   expect(rows[0].together).toBe(0);
   expect(await events(runId)).toContain('set concurrency=1 max_mb=1');
+});
+
+test('a loader does half as many at once when a server has no connections left, and gets everything done', async () => {
+  const runId = await target.start(source, plan());
+  await source.close();
+  // For the gate, the keeper of the snapshot, and two batches.
+  await onServer(15, `alter database ${source.name} connection limit 4`);
+  const fleet = startInProcessFleet(database, { concurrency: 4 });
+  const slots = async () =>
+    (await target.ledger.pool.query(`select concurrency from rowfleet.worker where kind = 'loader'`)).rows[0]
+      ?.concurrency;
+  await until('it does half as many', async () => (await slots()) === 2);
+  await begun(runId);
+  await onServer(15, `alter database ${source.name} connection limit -1`);
+  await open();
+  await target.ended(runId);
+  await fleet.stop();
+  await target.expectWhole(source);
 });

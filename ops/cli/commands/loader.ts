@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
 import { type CommonOptions, withCommonOptions } from '../command.ts';
-import { metricsPortOf, serve, wholeNumber } from '../serve.ts';
+import { metricsPortOf, serve } from '../serve.ts';
+import { slotRangeOf } from '../slot-range.ts';
 
 interface LoaderOptions extends CommonOptions {
-  concurrency: string;
+  concurrency?: string;
   metricsPort?: string;
 }
 
@@ -13,10 +14,12 @@ export function addLoader(program: Command): void {
     .command('loader')
     .summary('run a loader of the fleet')
     .description(
-      'Copies batches and builds indexes for every run of the target. Loaders may join and leave in the middle of a run. ' +
+      'Copies batches and builds indexes for every run of the target. Loaders may join and leave in the middle of a run. With ' +
+        'a range such as 1-8 it does as many at once as move more rows than fewer would; it does fewer for a while ' +
+        'when a server refuses connections, locks or memory. ' +
         'Reads TARGET_DATABASE_URL, the variables that plans name, and QUEUE_URL.',
     )
-    .option('--concurrency <n>', 'batches to copy at the same time', '2')
+    .option('--concurrency <n>', 'batches to copy at once, or a range: LOADER_CONCURRENCY, else 2')
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
     .addHelpText(
       'after',
@@ -24,7 +27,11 @@ export function addLoader(program: Command): void {
     );
   withCommonOptions(command).action(
     serve(async (context, options: LoaderOptions) => {
-      const concurrency = wholeNumber('--concurrency', options.concurrency, 1, 64);
+      const given = process.env.LOADER_CONCURRENCY || '2';
+      const concurrency =
+        options.concurrency === undefined
+          ? slotRangeOf('LOADER_CONCURRENCY', given)
+          : slotRangeOf('--concurrency', options.concurrency);
       const metricsPort = metricsPortOf(options);
       const { runLoader } = await import('../../../workers/loader.ts');
       await runLoader({ ...context, concurrency, metricsPort });
