@@ -13,6 +13,7 @@ import {
   readEarlierLoad,
   takeOverBatches,
 } from '../ledger/reload.ts';
+import { recordEvent } from '../ledger/runs.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import { withoutRows } from '../plan/without-rows.ts';
@@ -91,5 +92,10 @@ export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise
     },
     scope,
   );
+  if (scope.kind !== 'blocks') {
+    const { rows, inserted, updated, deleted } = derived;
+    const done = `batch ${claim.taskId} of ${flow.name} was loaded again: ${rows} rows, ${updated} updated, ${inserted} inserted, ${deleted} deleted`;
+    await recordEvent(target, claim.runId, 'loader', done);
+  }
   return tallyOf(ctx, scope, earlier, epoch, derived);
 }

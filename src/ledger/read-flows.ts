@@ -52,7 +52,7 @@ with flow as (
     sum(t.rows_out) filter (where t.state = 'done') as rows_out,
     sum(t.rows_in) filter (where t.state = 'done') as rows_in,
     sum(t.bytes) filter (where t.state = 'done') as bytes,
-    sum(t.rows_in * w.share) filter (where t.state = 'done') as recent_rows,
+    sum(greatest(t.rows_in, 0) * w.share) filter (where t.state = 'done') as recent_rows,
     sum(t.bytes * w.share) filter (where t.state = 'done') as recent_bytes,
     min(w.started_at) filter (where t.state = 'done') as first_start,
     range_agg(tstzrange(w.started_at, t.ended_at)) filter (where t.state = 'done') as spans

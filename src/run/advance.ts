@@ -79,7 +79,7 @@ async function endWithFindings(ctx: RunContext): Promise<void> {
   await endRun(ctx, 'findings', summary, {
     code: 'FINDINGS',
     message: summary,
-    hint: `see \`rowfleet status ${ctx.run.id}\`; mend the rows, then resume to verify again, or cancel`,
+    hint: `see \`rowfleet status ${ctx.run.id}\`; mend the rows, or load them again with \`rowfleet requeue --reload\`, then resume; or cancel`,
   });
 }
 

@@ -130,6 +130,12 @@ test('a verified run is loaded again, by range and as a whole, under its constra
   expect(await evidence(book!)).toEqual({ rows: 4000, inserted: 2, updated: 1, deleted: 1 });
   expect(run.mended).toBe(true);
   await target.expectWhole(source);
+  const { rows: told } = await into.query(
+    `select message from rowfleet.event where actor = 'loader' order by id desc limit 1`,
+  );
+  expect(told).toEqual([
+    { message: `batch ${book} of book was loaded again: 4000 rows, 1 updated, 2 inserted, 1 deleted` },
+  ]);
   const { rows: sums } = await into.query(
     `select flow, sum(rows_in)::int as "in", sum(rows_out)::int as "out" from rowfleet.task where kind = 'batch' group by flow order by flow`,
   );

@@ -6,6 +6,7 @@ import { usageError } from '../../../src/errors.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
+import { shellWord } from '../plan-file.ts';
 import { withBell } from '../queue.ts';
 import { actor, runIdOf, targetOf } from '../target.ts';
 
@@ -105,6 +106,12 @@ async function act(
   return { result: { reload: batches }, line };
 }
 
+/** How to go on where no fleet is there. */
+const nextLines = (runId: string, { config }: RequeueOptions): string[] =>
+  config === undefined
+    ? []
+    : [`  rowfleet resume -c ${shellWord(config)} ${runId}   goes on with a fleet of its own`];
+
 /** `rowfleet requeue`: tries batches that failed again, or loads again what was loaded. */
 export function addRequeue(program: Command): void {
   const command = program
@@ -139,7 +146,7 @@ export function addRequeue(program: Command): void {
           const { result, line } = await act(ledger, runId, request, options);
           await bell.ring(runId);
           if (options.json === true) emit('requeued', { run: runId, ...result });
-          else say(`run ${runId}: ${line}`);
+          else say(`run ${runId}: ${line}`, ...nextLines(runId, options));
           return exitCode.verified;
         }),
       );
