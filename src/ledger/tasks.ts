@@ -170,11 +170,12 @@ export async function countChecks(on: Queryable, runId: string): Promise<{ all: 
   return rows[0];
 }
 
-/** Ends the tasks of a cancelled run that nobody works on. */
-export async function cancelTasks(on: Queryable, runId: string): Promise<void> {
+/** Ends the tasks of a cancelled run: those that nobody works on, or `all` that are open, once no attempt is left. */
+export async function cancelTasks(on: Queryable, runId: string, all = false): Promise<void> {
   await on.query(
-    `update rowfleet.task set state = 'cancelled' where run_id = $1 and state in ('waiting', 'failed')`,
-    [runId],
+    `update rowfleet.task set state = 'cancelled'
+      where run_id = $1 and (state in ('waiting', 'failed') or $2 and state = 'running')`,
+    [runId, all],
   );
 }
 

@@ -130,6 +130,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
   const refused = await restore(ctx, objects);
   const error = refused.length === 0 ? null : incomplete(refused);
   await asLeader(ctx, async (tx) => {
+    await cancelTasks(tx, id, true); // An attempt may have ended without having said so yet.
     const back = objects.length - refused.length;
     const trouble = error === null ? '' : `; ${error.message}; ${error.hint}`;
     await recordEvent(tx, id, 'scheduler', `cancelled: ${back} objects are as they were${trouble}`);
