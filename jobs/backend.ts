@@ -102,8 +102,6 @@ async function openRedisBackend(url: string, ledgerId: string): Promise<QueueBac
   const common = {
     url,
     retryStrategy: (times: number) => Math.min(50 * 2 ** times, 2_000),
-    // A connection that a firewall forgot is made anew; a worker's longest wait for a job is 10 s.
-    socketTimeout: 10_000 + answerWithinMs,
   };
   return {
     label,
@@ -115,13 +113,15 @@ async function openRedisBackend(url: string, ledgerId: string): Promise<QueueBac
           maxRetriesPerRequest: 1,
           enableOfflineQueue: false,
           commandTimeout: answerWithinMs,
+          socketTimeout: answerWithinMs, // A connection that a firewall forgot is made anew.
         },
       });
       queue.on('error', () => {});
       return queue;
     },
     openWorker(name, process, options) {
-      const connection = { ...common, maxRetriesPerRequest: null };
+      // Its longest wait for a job is 10 s.
+      const connection = { ...common, maxRetriesPerRequest: null, socketTimeout: 12_000 };
       return quiet(new Worker(name, process, { ...workerTiming, prefix, connection, ...options }));
     },
     destroy: () => deleteKeys(url, prefix),
@@ -138,6 +138,7 @@ async function openPostgresBackend(ledger: Ledger): Promise<QueueBackend> {
     application_name: 'rowfleet queue',
     keepAlive: true,
     query_timeout: answerWithinMs,
+    connectionTimeoutMillis: answerWithinMs,
     schema: queueSchema,
     max,
   });

@@ -1,5 +1,9 @@
-import { afterEach, expect, it } from 'vitest';
+import { afterEach, expect, it, onTestFinished } from 'vitest';
+import type { BarrierName } from '../../src/barrier.ts';
+import { readRun } from '../../src/ledger/runs.ts';
+import { describeWith } from '../describe-with.ts';
 import { createBarriers, until } from '../fleet-processes.ts';
+import { startRedis } from '../redis.ts';
 import { startTcpProxy, type TcpProxy } from '../tcp-proxy.ts';
 import { attemptsOf, createScenario, type Scenario } from './scenario.ts';
 
@@ -53,4 +57,81 @@ it('the host of a loader that vanishes without a word holds nobody up, and may c
   await scenario.expectWhole(runId);
   expect((await attemptsOf(ledger, runId)).doneTwice).toBe(0);
   expect(vanishing.child.exitCode).toBeNull();
+});
+
+it('a network that stalls or cuts, on either side, costs time and nothing else', async () => {
+  scenario = await createScenario();
+  const { fleet, ledger } = scenario;
+  const { toSource, toTarget, env } = await startNetwork();
+  const barriers = await createBarriers();
+  barriers.hold('copy.extract');
+  const scheduler = fleet.start('scheduler', { env });
+  const validator = fleet.start('validator', { env });
+  const loader = fleet.start('loader', { barriers, env });
+  const runId = await scenario.start();
+  const trouble = async (
+    name: BarrierName,
+    next: BarrierName | undefined,
+    happen: () => Promise<unknown>,
+  ) => {
+    await barriers.reached(name);
+    const happened = happen();
+    if (next !== undefined) barriers.hold(next);
+    barriers.release(name);
+    await happened;
+    for (const proxy of proxies) proxy.set('pass');
+  };
+  const epochIsClosed = (epoch: number) =>
+    until(`snapshot ${epoch} is given up`, async () => {
+      const { rows } = await ledger.pool.query(
+        'select 1 from rowfleet.epoch where run_id = $1 and epoch = $2 and closed_at is not null',
+        [runId, epoch],
+      );
+      return rows.length === 1;
+    });
+  const says = (text: string) => until(`the scheduler says: ${text}`, () => scheduler.log().includes(text));
+
+  await trouble('copy.extract', 'copy.load', () => {
+    toSource.set('stall');
+    return epochIsClosed(1);
+  });
+  await trouble('copy.load', 'copy.record', () => {
+    toTarget.set('cut');
+    return says('cannot renew the lead');
+  });
+  await trouble('copy.record', 'copy.commit', () => {
+    toSource.set('cut');
+    return epochIsClosed(2);
+  });
+  await trouble('copy.commit', undefined, () => {
+    toTarget.set('stall');
+    return says('lost the lead');
+  });
+  await scenario.expectWhole(runId);
+  expect((await attemptsOf(ledger, runId)).doneTwice).toBe(0);
+  for (const { child } of [scheduler, validator, loader]) expect(child.exitCode).toBeNull();
+});
+
+describeWith('redis', 'with the queue in Redis', () => {
+  it('a network that drops what goes to the queue is named, and costs time and nothing else', async () => {
+    const redis = await startRedis();
+    onTestFinished(() => redis.stop());
+    const toRedis = await startTcpProxy(redis.url);
+    proxies = [toRedis];
+    scenario = await createScenario(toRedis.urlOf(redis.url));
+    const { fleet, ledger } = scenario;
+    const barriers = await createBarriers();
+    barriers.hold('copy.load');
+    for (const kind of ['scheduler', 'validator', 'loader'] as const) fleet.start(kind, { barriers });
+    const runId = await scenario.start();
+    await barriers.reached('copy.load');
+    toRedis.set('drop');
+    barriers.release('copy.load');
+    await until('the run says what it waits for', async () => {
+      const { waiting } = await readRun(ledger.pool, runId);
+      return waiting?.startsWith('the queue at Redis');
+    });
+    toRedis.set('pass');
+    await scenario.expectWhole(runId);
+  });
 });
