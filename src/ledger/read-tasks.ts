@@ -96,7 +96,9 @@ export async function readBuildsAndChecks(session: Session, runId: string): Prom
 /** Which batch it is, and what it reads: `batch 12 of book, blocks 40 to 80`. */
 const batchLabel = `
   'batch ' || t.id || ' of ' || t.flow || coalesce(
-    ', blocks ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'), '')`;
+    ', blocks ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'),
+    case t.spec ->> 'scope' when 'whole' then ', all of it' when 'range' then
+      ', keys from ' || coalesce(t.spec ->> 'from', 'the first') || ' to ' || coalesce(t.spec ->> 'to', 'the last') end, '')`;
 
 /** Batches whose last attempts failed and that are not done, worst first; at most `limit` (defaults to 20). */
 export async function readTroubledBatches(

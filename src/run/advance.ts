@@ -4,6 +4,7 @@ import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
 import { mayLeave } from '../ledger/lock-run.ts';
 import { countQuarantined } from '../ledger/quarantine.ts';
+import type { ReloadSpec } from '../ledger/reload.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
@@ -40,7 +41,12 @@ const phases: { phase: Phase; look: (ctx: RunContext) => Promise<PhaseResult> }[
 
 /** What a batch read: where to look for the row that it failed on. */
 function rangeOf({ run }: RunContext, failed: FailedTask): string {
-  const { leaf, fromBlock, toBlock } = failed.spec as BatchSpec;
+  const spec = failed.spec as BatchSpec | ReloadSpec;
+  if ('scope' in spec)
+    return spec.scope === 'whole'
+      ? ' (all of it)'
+      : ` (keys from ${spec.from ?? 'the first'} to ${spec.to ?? 'the last'})`;
+  const { leaf, fromBlock, toBlock } = spec;
   const relation = run.plan.flows.find(({ name }) => name === failed.flow)?.leaves[leaf];
   if (relation === undefined) return '';
   return ` (${display(relation)} from block ${fromBlock} to ${toBlock ?? 'its end'})`;

@@ -113,7 +113,13 @@ test('a verified run is loaded again, by range and as a whole, under its constra
   // Book 0 belongs to an author who is not there yet: the key stands, and refuses it.
   const low = { flow: 'book', deleteVanished: true };
   await again(runId, { range: { from: '0', to: '1000' } }, low);
-  expect((await target.ended(runId, 'failed')).error).toMatchObject({ code: '23503', class: 'row' });
+  expect((await target.ended(runId, 'failed')).error).toMatchObject({
+    code: '23503',
+    class: 'row',
+    message: expect.stringMatching(
+      /^batch \d+ of book → public\.book \(keys from 0 to 1000\): foreign key violation/,
+    ),
+  });
   expect(await withdraw(target.ledger, runId, 'test')).toBe(1);
   await target.ended(runId, 'findings');
 
@@ -158,7 +164,11 @@ test('batches are loaded again where rows were spoilt, and nothing is deleted; c
   expect((await target.findings(runId)).map(({ summary }) => summary).join()).toMatch(
     /4000 rows, the target holds 4001/,
   );
-  await into.exec('delete from book where id = 9999');
+  await into.exec(`delete from book where id = 9999;
+    insert into rowfleet.run (name, kind, plan, plan_hash, plan_file, state) values
+      ('later', 'migrate', '{"targets": [{"schema": "public", "name": "book"}]}', 'h', 'later.yaml', 'verified')`);
+  await expect(again(runId, { batches })).rejects.toMatchObject({ code: 'RUN_OVERLAPS' });
+  await into.exec(`delete from rowfleet.run where name = 'later'`);
   await again(runId, { batches: batches.slice(0, 1) });
   await target.ended(runId);
   await target.expectWhole(source);
@@ -207,6 +217,9 @@ test('while a run copies, a batch that is done can be loaded again, and counts o
   const { rows: done } = await into.query(
     `select id::text from rowfleet.task where state = 'done' and flow = 'book' order by id limit 1`,
   );
+  const { rows: failed } = await into.query(
+    `select id::text from rowfleet.task where state = 'failed' limit 1`,
+  );
   const batches = [done[0]!.id];
   await into.exec('delete from book where id = 1');
   await expect(again(runId, 'whole', { flow: 'book' })).rejects.toMatchObject({ code: 'COPY_NOT_DONE' });
@@ -214,6 +227,10 @@ test('while a run copies, a batch that is done can be loaded again, and counts o
   await target.stopFleets();
   await into.exec('alter table book drop constraint titled');
   await requeue(target.ledger, runId, { actor: 'test' });
+  await into.exec(`update rowfleet.run set phase = 'verify'`);
+  await expect(again(runId, { batches })).rejects.toMatchObject({ code: 'RUN_BUSY' });
+  await into.exec(`update rowfleet.run set phase = 'copy'`);
+  await expect(again(runId, { batches: [failed[0]!.id] })).rejects.toMatchObject({ code: 'TASK_NOT_LOADED' });
   await again(runId, { batches });
   target.startFleet();
   // Not mended: the loaders' own numbers are held against the source, and the row is back.
