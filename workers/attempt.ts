@@ -6,6 +6,7 @@ import {
   type ClaimedTask,
   claimTask,
   handBackTask,
+  PlanRevised,
   StaleAttempt,
   TaskLocked,
 } from '../src/ledger/claim.ts';
@@ -87,7 +88,7 @@ async function settleFailure(
     await handBackTask(pool, claim);
     return { kind: 'handed back' };
   }
-  if (error instanceof SnapshotGone || error instanceof TaskLocked) {
+  if (error instanceof SnapshotGone || error instanceof TaskLocked || error instanceof PlanRevised) {
     await handBackTask(pool, claim, 500);
     return { kind: 'handed back' };
   }

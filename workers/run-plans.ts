@@ -2,7 +2,7 @@ import pLimit from 'p-limit';
 import type pg from 'pg';
 import { requireDatabase } from '../src/catalog/server.ts';
 import { RowfleetError } from '../src/errors.ts';
-import type { ClaimedTask } from '../src/ledger/claim.ts';
+import { type ClaimedTask, PlanRevised } from '../src/ledger/claim.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { bound, openPool, type Session, withSession } from '../src/pg/session.ts';
@@ -55,6 +55,7 @@ export class RunPlans {
     const known = this.#runs.get(claim.runId);
     if (known?.planHash === claim.planHash) return known;
     const run = await readRun(this.#ledger, claim.runId);
+    if (run.planHash !== claim.planHash) throw new PlanRevised(run.id);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
     const endpoint = resolveEndpoint(run.plan.source.endpoint, process.env);
     const pool = openPool(endpoint, {

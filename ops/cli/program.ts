@@ -9,6 +9,7 @@ import { addPause } from './commands/pause.ts';
 import { addQuarantine } from './commands/quarantine.ts';
 import { addRequeue } from './commands/requeue.ts';
 import { addResume } from './commands/resume.ts';
+import { addRevise } from './commands/revise.ts';
 import { addScheduler } from './commands/scheduler.ts';
 import { addSet } from './commands/set.ts';
 import { addStatus } from './commands/status.ts';
@@ -57,6 +58,7 @@ export function buildProgram(): Command {
   addCancel(program);
   addSet(program);
   addQuarantine(program);
+  addRevise(program);
   addValidate(program);
   addStatus(program);
   addScheduler(program);

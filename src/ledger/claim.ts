@@ -6,6 +6,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { isOfCancelledFlow } from './flows.ts';
 import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
+import { holdPlan } from './revisions.ts';
 import { isFull, lockConcurrency } from './settings.ts';
 import type { TaskKind, TaskMode } from './tasks.ts';
 
@@ -180,16 +181,30 @@ export class TaskLocked extends Error {
 
 const lockNotAvailable = '55P03';
 
-/** The fence: locks the task for this transaction; a stale attempt loses here. Throws StaleAttempt and TaskLocked. */
+/** The run goes by another plan than the one that the attempt was claimed with: it is to be tried again. */
+export class PlanRevised extends Error {
+  constructor(runId: string) {
+    super(`the plan of run ${runId} was revised`);
+    this.name = 'PlanRevised';
+  }
+}
+
+/**
+ * The fence: locks the task for this transaction; a stale attempt loses here. Until the transaction ends, the run's plan
+ * is not revised. Throws StaleAttempt, TaskLocked and PlanRevised.
+ */
 export async function lockClaim(session: Session, claim: ClaimedTask): Promise<void> {
-  const locked = session.query(
-    `select 1 from rowfleet.task where id = $1 and attempt = $2 and state = 'running' for update nowait`,
+  await holdPlan(session, claim.runId);
+  const locked = session.query<{ hash: string }>(
+    `select r.plan_hash as hash from rowfleet.task t join rowfleet.run r on r.id = t.run_id
+      where t.id = $1 and t.attempt = $2 and t.state = 'running' for update of t nowait`,
     [claim.taskId, claim.number],
   );
-  const { rowCount } = await locked.catch((error) => {
+  const { rows } = await locked.catch((error) => {
     throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
   });
-  if (rowCount !== 1) throw new StaleAttempt(claim.taskId);
+  if (rows[0] === undefined) throw new StaleAttempt(claim.taskId);
+  if (rows[0].hash !== claim.planHash) throw new PlanRevised(claim.runId);
 }
 
 /** What an attempt did, for the ledger row that commits with the rows. */

@@ -45,11 +45,15 @@ export async function insertFlow(
   );
 }
 
-/** The flows of a run, largest first. */
-export async function readFlows(on: Queryable, runId: string): Promise<FlowRow[]> {
+/** The flows of a run, largest first; `lock` keeps their cutting as it is until this transaction ends. */
+export async function readFlows(
+  on: Queryable,
+  runId: string,
+  { lock = false }: { lock?: boolean } = {},
+): Promise<FlowRow[]> {
   const { rows } = await on.query(
     `select name, target, estimated_bytes::float8 as "estimatedBytes", cut, cut_done as "cutDone", cancelled
-       from rowfleet.flow where run_id = $1 order by estimated_bytes desc, ordinal`,
+       from rowfleet.flow where run_id = $1 order by estimated_bytes desc, ordinal ${lock ? 'for update' : ''}`,
     [runId],
   );
   return rows;

@@ -11,6 +11,8 @@ export interface RunSummary {
   state: RunState;
   phase: Phase;
   planFile: string;
+  /** Of its plan: 1 until that is revised. */
+  revision: number;
   /** What the run waits for and why; null where it waits for nothing. */
   waiting: string | null;
   error: RecordedError | null;
@@ -33,7 +35,7 @@ export interface RunEvent {
 }
 
 const runColumns = `
-  r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.waiting, r.error, r.settings, r.created_at, r.ended_at,
+  r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.revision, r.waiting, r.error, r.settings, r.created_at, r.ended_at,
   extract(epoch from coalesce(r.ended_at, statement_timestamp()) - r.created_at)::float8 as elapsed,
   (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings,
   (select count(*) from rowfleet.quarantine q where q.run_id = r.id and q.state <> 'loaded') as quarantined`;
@@ -47,6 +49,7 @@ function toRun(row: any): RunSummary {
     state: row.state,
     phase: row.phase,
     planFile: row.plan_file,
+    revision: row.revision,
     waiting: row.waiting,
     error: row.error,
     createdAt: row.created_at,

@@ -33,6 +33,8 @@ export interface Run {
   plan: ResolvedPlan;
   planHash: string;
   planFile: string;
+  /** Of its plan: 1 until that is revised. */
+  revision: number;
   state: RunState;
   phase: Phase;
   waiting: string | null;
@@ -45,7 +47,7 @@ export interface Run {
   settings: RunSettings;
 }
 
-const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", state, phase, waiting, error, mended, settings, verified_at as "verifiedAt"`;
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", revision, state, phase, waiting, error, mended, settings, verified_at as "verifiedAt"`;
 
 /** Reads one run. Throws RUN_UNKNOWN. */
 export async function readRun(on: Queryable, id: string): Promise<Run> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type { ResolvedPlan } from './types.ts';
 
 /** JSON with sorted keys and without undefined, so that equal values give equal text. */
-function canonical(value: unknown): string {
+export function canonical(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
   const entries = Object.entries(value)

@@ -1,11 +1,14 @@
 import { barrier } from '../barrier.ts';
 import { cutBatch, remainingBlocks } from '../copy/cut.ts';
+import { readRelations } from '../copy/keeper.ts';
 import { nextBatchBlocks } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertBatch, readOpenTasks, readRecentBatches, readTooManyBlocks } from '../ledger/tasks.ts';
+import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedPlan } from '../plan/types.ts';
 import { buildIndexes } from './build.ts';
-import type { PhaseResult, RunContext } from './context.ts';
+import type { Keeper, PhaseResult, RunContext } from './context.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { asLeader } from './lead.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
@@ -35,11 +38,13 @@ async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: numbe
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
   const present = Math.max(1, await waitForWorkers(ctx, 'loader'));
   const slots = Math.min(present, ctx.run.settings.concurrency ?? present);
-  const uncut = flows.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
+  const uncut = (all: FlowRow[]) =>
+    all.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
   let missing = slots * batchesPerSlot - open;
-  if (uncut.length === 0 || missing <= 0) return;
+  if (uncut(flows).length === 0 || missing <= 0) return;
   await asLeader(ctx, async (tx) => {
-    for (let flow of uncut) {
+    // Read anew: a revision of the plan may have let one start again.
+    for (let flow of uncut(await readFlows(tx, ctx.run.id, { lock: true }))) {
       while (!flow.cutDone && missing > 0) {
         flow = await cutNext(ctx, tx, flow, slots);
         missing -= 1;
@@ -49,9 +54,14 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
   });
 }
 
+/** Whether a snapshot was opened over all that the plan reads; a revision may read more. */
+const keepsAll = ({ epoch }: Keeper, plan: ResolvedPlan): boolean =>
+  readRelations(plan).every((relation) => display(relation) in epoch.relations);
+
 /** One look at the copy: keeps the snapshot, cuts what is due, and builds the indexes of tables that are full. */
 export async function copy(ctx: RunContext): Promise<PhaseResult> {
   if (ctx.keeper !== undefined && !ctx.keeper.alive) ctx.keeper = undefined;
+  if (ctx.keeper !== undefined && !keepsAll(ctx.keeper, ctx.run.plan)) await closeKeeper(ctx);
   ctx.keeper ??= await openKeeper(ctx);
   const flows = await readFlows(ctx.ledger, ctx.run.id);
   const open = await readOpenTasks(ctx.ledger, ctx.run.id);

@@ -30,6 +30,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       kind: 'migrate',
       state: 'running',
       phase: 'copy',
+      revision: 1,
       planFile: '/plans/plan.yaml',
       waiting: null,
       error: null,

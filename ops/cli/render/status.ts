@@ -53,7 +53,7 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
     `  took     ${duration(run.elapsedSeconds)}${run.state === 'running' ? ` so far · ETA ${printable(eta)}` : ''}`,
     `  rows     ${count(overall.rows)} of about ${count(overall.estimatedRows)}, ${bytes(overall.bytes)} · ` +
       `${count(overall.rowsPerSecond)} rows/s · ${bytes(overall.bytesPerSecond)}/s`,
-    `  plan     ${printable(run.planFile)}`,
+    `  plan     ${printable(run.planFile)}${run.revision > 1 ? `, revision ${run.revision}` : ''}`,
   ];
   const set = assignmentsOf(run.settings);
   if (set !== '') lines.push(`  set      ${set}`);

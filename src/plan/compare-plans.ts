@@ -1,0 +1,119 @@
+import { display } from '../pg/quote.ts';
+import { canonical } from './hash.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
+
+/** One thing that is different in a mended plan. */
+export interface PlanChange {
+  /** Null for a setting. */
+  flow: string | null;
+  /** `column name`, `where`, `join`, `quarantine_limit`. */
+  what: string;
+  before: string | null;
+  after: string | null;
+  /** What it means for rows that were loaded: nothing, other values under the same keys, or other rows. */
+  rows: 'same' | 'values' | 'keys';
+}
+
+/** Why a plan is not another revision of `before` but another migration; undefined where it is one. */
+export function otherMigration(before: ResolvedPlan, after: ResolvedPlan): string | undefined {
+  for (const side of ['source', 'target'] as const)
+    if (before[side].identity !== after[side].identity) return `its ${side} is another database`;
+  const names = ({ flows }: ResolvedPlan) => flows.map(({ name }) => name);
+  const gone = names(before).find((name) => !names(after).includes(name));
+  if (gone !== undefined) return `flow ${gone} is gone`;
+  const added = names(after).find((name) => !names(before).includes(name));
+  if (added !== undefined) return `flow ${added} is new`;
+  for (const flow of after.flows) {
+    const was = before.flows.find(({ name }) => name === flow.name)!;
+    if (display(was.target) !== display(flow.target))
+      return `flow ${flow.name} fills ${display(flow.target)}, and filled ${display(was.target)}`;
+    const places = ({ driving, only, leaves }: ResolvedFlow) =>
+      [driving.oid, only, ...leaves.map(({ oid }) => oid)].join();
+    if (places(was) !== places(flow))
+      return `flow ${flow.name} reads other tables or partitions than ${display(was.driving)} had`;
+  }
+  return undefined;
+}
+
+/** The plan as it can go on in a run: what the run itself has taken down is known from before. */
+export function continued(before: ResolvedPlan, after: ResolvedPlan): ResolvedPlan {
+  return {
+    ...after,
+    allowNonEmpty: before.allowNonEmpty,
+    flows: before.flows.map((was) => ({
+      ...after.flows.find(({ name }) => name === was.name)!,
+      drivingKey: was.drivingKey,
+    })),
+    targets: before.targets.map((was) => {
+      const is = after.targets.find((target) => display(target) === display(was))!;
+      return is.key.length > 0 ? is : { ...is, key: was.key };
+    }),
+  };
+}
+
+const named = (columns: ResolvedColumn[], name: string) => columns.find((column) => column.name === name);
+
+function columnChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): PlanChange[] {
+  const names = [...new Set([...before.columns, ...after.columns].map(({ name }) => name))];
+  return names.flatMap((name) => {
+    const [was, is] = [named(before.columns, name), named(after.columns, name)];
+    const change = { flow: after.name, what: `column ${name}`, rows: key.includes(name) ? 'keys' : 'values' };
+    if (was === undefined || is === undefined || was.expression !== is.expression)
+      return [{ ...change, before: was?.expression ?? null, after: is?.expression ?? null } as PlanChange];
+    const means = (column: ResolvedColumn) => `${column.copyExpression} ${column.compareExpression}`;
+    if (was.targetType === is.targetType && means(was) === means(is)) return [];
+    const rows = means(was) === means(is) ? 'same' : change.rows;
+    const typed = ({ sourceType, targetType }: ResolvedColumn) => `${sourceType} into ${targetType}`;
+    return [{ ...change, before: typed(was), after: typed(is), rows } as PlanChange];
+  });
+}
+
+function flowChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): PlanChange[] {
+  const clauses = (['alias', 'join', 'where'] as const).flatMap((what): PlanChange[] =>
+    before[what] === after[what]
+      ? []
+      : [
+          {
+            flow: after.name,
+            what,
+            before: before[what] || null,
+            after: after[what] || null,
+            rows: what === 'alias' ? 'same' : 'keys',
+          },
+        ],
+  );
+  return [...clauses, ...columnChanges(before, after, key)];
+}
+
+/** A setting as the plan file calls it. */
+const keyOf = (name: string): string =>
+  name === 'batchTimeoutMs'
+    ? 'timeout_per_batch (ms)'
+    : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+
+function settingChanges(before: ResolvedPlan, after: ResolvedPlan): PlanChange[] {
+  const names = [...new Set([...Object.keys(before.settings), ...Object.keys(after.settings)])];
+  const text = ({ settings }: ResolvedPlan, name: string): string | null => {
+    const value = (settings as unknown as Record<string, unknown>)[name];
+    return value === undefined ? null : canonical(value);
+  };
+  return names
+    .filter((name) => text(before, name) !== text(after, name))
+    .map((name) => ({
+      flow: null,
+      what: keyOf(name),
+      before: text(before, name),
+      after: text(after, name),
+      rows: 'same',
+    }));
+}
+
+/** What is different between two revisions of a plan, flow by flow, then in its settings. */
+export function comparePlans(before: ResolvedPlan, after: ResolvedPlan): PlanChange[] {
+  const flows = after.flows.flatMap((flow) => {
+    const was = before.flows.find(({ name }) => name === flow.name)!;
+    const key = after.targets.find((target) => display(target) === display(flow.target))?.key ?? [];
+    return flowChanges(was, flow, key);
+  });
+  return [...flows, ...settingChanges(before, after)];
+}
