@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { renderFrame } from '../../ops/cli/render/frame.ts';
 import { widthOf } from '../../ops/cli/render/text.ts';
+import type { Hold } from '../../src/ledger/holds.ts';
 import { aFlow, aSnapshot } from './cli-snapshot.ts';
 
 const draw = (snapshot = aSnapshot(), columns = 80, rows = 24) =>
@@ -52,6 +53,19 @@ describe('a frame', () => {
   it('says what the run waits for', () => {
     const snapshot = aSnapshot({ waiting: 'for a lock on public.chunks, held by pid 4711' });
     expect(draw(snapshot).at(-1)).toBe('waiting for a lock on public.chunks, held by pid 4711');
+  });
+
+  it('says what holds the run, since when and for how long, before what a flow is held for', () => {
+    const since = new Date('2026-03-01T12:01:11Z');
+    const flow = { flow: 'chunks', kind: 'pause', cause: 'ops', reason: 'paused by ops', since } as const;
+    const reason = 'the replication lag of east is 83 s, over 60 s';
+    const whole = { flow: null, kind: 'throttle', cause: 'replication_lag', reason, since } as const;
+    const last = (holds: Hold[]) =>
+      draw(aSnapshot({ holds, waiting: holds.length > 1 ? reason : null }), 100).at(-1);
+    expect(last([flow])).toMatch(/^flow chunks held since \d\d:01:11 \(3:20\): paused by ops$/);
+    expect(last([flow, whole])).toMatch(
+      /^held since \d\d:01:11 \(3:20\): the replication lag of east is 83 s, /,
+    );
   });
 
   it('says which batch is tried again, and when', () => {

@@ -6,6 +6,7 @@ import { renderLine } from '../../ops/cli/render/plain.ts';
 import { renderRuns, renderStatus } from '../../ops/cli/render/status.ts';
 import { renderSummary } from '../../ops/cli/render/summary.ts';
 import type { ErrorPattern } from '../../src/ledger/error-patterns.ts';
+import type { Hold } from '../../src/ledger/holds.ts';
 import type { RecordedFinding } from '../../src/ledger/read-findings.ts';
 import type { TaskProgress } from '../../src/ledger/read-tasks.ts';
 import { excerpts } from '../../src/validate/excerpt.ts';
@@ -119,6 +120,25 @@ describe('the status', () => {
     );
     expect(text).toContain('  waiting  for a loader to join: none is running');
     expect(text).not.toContain('finding');
+  });
+
+  it('names everything that holds the run back once, and what people set', () => {
+    const since = new Date('2026-03-01T12:04:01Z');
+    const holds: Hold[] = [
+      { flow: null, kind: 'throttle', cause: 'vacuum', reason: 'a vacuum or analyze is at public.t', since },
+      { flow: 'chunks', kind: 'pause', cause: 'ops', reason: 'paused by ops', since },
+    ];
+    const run = { ...aSnapshot().run, settings: { concurrency: 1, batchSeconds: 5 } };
+    const snapshot = aSnapshot({ run, holds, waiting: 'a vacuum or analyze is at public.t' });
+    const lines = renderStatus(snapshot, [], false);
+    expect(lines.filter((line) => /held|waiting {2}| {2}set/.test(line))).toEqual([
+      '  set      concurrency=1 batch_seconds=5',
+      expect.stringMatching(/^ {2}held since \d\d:04:01 \(0:30\): a vacuum or analyze is at public\.t$/),
+      expect.stringMatching(/^ {2}flow chunks held since \d\d:04:01 \(0:30\): paused by ops$/),
+    ]);
+    expect(renderLine(snapshot)).toMatch(
+      / {2}held since .*: a vacuum .* {2}flow chunks held since .*: paused by ops$/,
+    );
   });
 
   it('lists runs in columns', () => {
