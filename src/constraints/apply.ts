@@ -104,7 +104,9 @@ function patienceFor(session: Session, object: CapturedObject, options: ApplyOpt
 
   const wait = async (error: unknown): Promise<void> => {
     waitingSince ??= Date.now() - lockTimeoutMs;
-    const holders = await lockHolders(session, object);
+    const { relation, foreignKey } = object;
+    const tables = [relation, ...(foreignKey === undefined ? [] : [foreignKey.references])];
+    const holders = await lockHolders(session, tables);
     const seconds = Math.round((Date.now() - waitingSince) / 1000);
     const reason = `waiting ${seconds} s for a lock on ${display(object.relation)}${holders && `, held by ${holders}`}`;
     if (Date.now() - waitingSince >= giveUpAfterMs) {

@@ -1,16 +1,11 @@
-import { literal, qualified } from '../pg/quote.ts';
+import { literal, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { CapturedObject } from './types.ts';
 
 /**
- * Who holds locks on the object's tables, partitions and their indexes, in words without query texts:
+ * Who holds locks on tables, their partitions and their indexes, in words without query texts:
  * `psql (pid 4711, idle in transaction for 12 s)`. Empty when nobody does any more.
  */
-export async function lockHolders(session: Session, object: CapturedObject): Promise<string> {
-  const tables = [
-    object.relation,
-    ...(object.foreignKey === undefined ? [] : [object.foreignKey.references]),
-  ];
+export async function lockHolders(session: Session, tables: RelationName[]): Promise<string> {
   await session.query('select pg_catalog.pg_stat_clear_snapshot()'); // Else a transaction sees what it saw first.
   const { rows } = await session.query<{ holder: string }>(
     `with recursive tables (oid) as (

@@ -5,54 +5,23 @@ import { type ObjectRow, readObjects, setObjectState } from '../ledger/objects.t
 import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';
-import { display, qualified, type RelationName } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
+import { display, qualified } from '../pg/quote.ts';
 import type { RunContext } from './context.ts';
+import { emptyTables } from './empty.ts';
 import { asLeader, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
 import { withTarget } from './target.ts';
 
 const foreignKeyViolation = '23503';
-const stillReferred = '0A000'; // feature not supported: TRUNCATE of a table that a foreign key refers to
 
-/** Deletes the rows of tables that refer to each other by keys that could not come down: those that nobody refers to first. */
-async function deleteRows(tx: Session, tables: RelationName[]): Promise<void> {
-  let left = tables;
-  for (let refusal: unknown; left.length > 0; ) {
-    const refused: RelationName[] = [];
-    for (const table of left) {
-      await tx.query('savepoint rowfleet_delete');
-      try {
-        await tx.query(`delete from ${qualified(table)}`);
-      } catch (error) {
-        if (sqlState(error) !== foreignKeyViolation) throw error;
-        await tx.query('rollback to savepoint rowfleet_delete');
-        refusal = error;
-        refused.push(table);
-      }
-    }
-    if (refused.length === left.length) throw refusal;
-    left = refused;
-  }
-}
-
-/** Empties what was empty before the run. Waits for no lock longer than two seconds: the caller tries again. */
+/** Empties what was empty before the run. */
 async function emptyTargets(ctx: RunContext): Promise<void> {
   const before = await readRowsBefore(ctx.ledger, ctx.run.id);
   const ours = ctx.run.plan.targets.filter((target) => before[display(target)] === 0);
   await asLeader(ctx, async (tx) => {
-    await tx.query(`set local lock_timeout = '2s'`);
-    let filled = false;
-    for (const target of ours)
-      filled ||= (await tx.query(`select 1 from ${qualified(target)} limit 1`)).rowCount === 1;
-    if (!filled) return;
-    await tx.query('savepoint rowfleet_empty');
-    try {
-      await tx.query(`truncate ${ours.map(qualified).join(', ')}`);
-    } catch (error) {
-      if (sqlState(error) !== stillReferred) throw error;
-      await tx.query('rollback to savepoint rowfleet_empty');
-      await deleteRows(tx, ours);
+    for (const target of ours) {
+      const { rowCount } = await tx.query(`select 1 from ${qualified(target)} limit 1`);
+      if (rowCount === 1) return emptyTables(tx, ours);
     }
   });
 }

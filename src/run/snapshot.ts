@@ -5,9 +5,10 @@ import { RowfleetError } from '../errors.ts';
 import { closeEpochs, type Epoch, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
 import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import { destroySession, endSession, type Session } from '../pg/session.ts';
 import type { Keeper, RunContext } from './context.ts';
+import { emptyTables } from './empty.ts';
 import { asLeader } from './lead.ts';
 import { openSource } from './source.ts';
 
@@ -31,13 +32,14 @@ async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promis
   }
   const flows = plan.flows.filter((flow) => targets.has(display(flow.target)));
   const relations = plan.targets.filter((target) => targets.has(display(target)));
-  // Batches first: this waits for attempts under way, whose rows the truncation then takes along.
+  // Batches first: this waits for attempts under way, whose rows then go along. Not for long: their heartbeat waits for us.
+  await tx.query(`set local lock_timeout = '2s'`);
   await restartFlows(
     tx,
     id,
     flows.map((flow) => flow.name),
   );
-  await tx.query(`truncate ${relations.map(qualified).join(', ')}`);
+  await emptyTables(tx, relations);
   const names = flows.map((flow) => flow.name).join(', ');
   await recordEvent(
     tx,

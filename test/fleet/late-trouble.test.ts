@@ -79,3 +79,34 @@ test('a cancelled run says which foreign key cannot come back over rows that sta
   );
   expect(events.map(({ message }) => message).join()).toMatch(/b_a_id_fkey/);
 });
+
+test('a new start says who keeps it from emptying a table, keeps nobody waiting, and goes on', async () => {
+  const runId = await migrate(
+    'insert into a select i, i from generate_series(1, 20000) i',
+    '',
+    'migration: {batch_size: 200}\ntables: [a]',
+  );
+  await until('batches are done', async () => {
+    const { rowCount } = await into.query(
+      `select 1 from rowfleet.task where kind = 'batch' and state = 'done'`,
+    );
+    return rowCount! > 2 ? true : undefined;
+  });
+  const reader = await into.open();
+  await reader.query('begin; lock table public.a in access share mode');
+  await source.exec('update a set v = 7 where id = 1');
+  await source.execAsSuperuser(
+    `select pg_stat_force_next_flush();
+     select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name like 'rowfleet snapshot keeper%' and datname = current_database()`,
+  );
+  const waiting = await until('the run says what it waits for', async () => {
+    const { rows } = await into.query('select waiting from rowfleet.run where id = $1', [runId]);
+    return /lock/.test(rows[0]!.waiting ?? '') ? (rows[0]!.waiting as string) : undefined;
+  });
+  expect(waiting).toMatch(/to empty public\.a, held by .*pid \d+/);
+  await into.query('select count(*) from a');
+  await reader.query('rollback');
+  await target.ended(runId);
+  await target.expectWhole(source, ['a']);
+});
