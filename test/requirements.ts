@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { canMount } from './tmpfs.ts';
 
 /** The program that Redis suites run; REDIS_SERVER names another one than that on the PATH. */
 export const redisServer = process.env.REDIS_SERVER ?? 'redis-server';
@@ -32,6 +33,11 @@ const requirements = {
     met: () => spawnSync('openssl', ['version']).status === 0,
     mark: '[needs openssl]',
     next: 'Install OpenSSL (apt-get install openssl): the tests make their certificates with it.',
+  },
+  mount: {
+    met: canMount,
+    mark: '[needs to mount a small disk]',
+    next: 'Run the tests as root, on a Linux where root may mount a tmpfs (docker run --privileged): a disk that is full is a small one.',
   },
   samples: {
     met: () => existsSync(join(samplesFolder, 'pagila-schema.sql.gz')),
