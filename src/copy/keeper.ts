@@ -37,7 +37,8 @@ export function lockStatement(relations: RelationName[]): string {
 /**
  * Opens a source snapshot for all loaders, kept for as long as `source` stays in the transaction that this
  * begins. The locks come before the snapshot: a rewrite between the two would show it an empty table
- * (VACUUM FULL moves rows with a transaction id that an older snapshot does not see).
+ * (VACUUM FULL moves rows with a transaction id that an older snapshot does not see). The counters of writes are read
+ * before both: one that is committed meanwhile counts as a later one, which costs a copy at most.
  */
 export async function openEpoch(source: Session, plan: ResolvedPlan, number: number): Promise<Epoch> {
   const relations = readRelations(plan);
@@ -49,18 +50,21 @@ export async function openEpoch(source: Session, plan: ResolvedPlan, number: num
       where c.relkind in ('r', 'p') order by 1, 2`,
     [relations.map((r) => r.schema), relations.map((r) => r.name)],
   );
+  const before = await readMarks(source, relations);
   await source.query('rollback');
   await source.query(`begin isolation level repeatable read, read only; set local lock_timeout = '5s'`);
   if (lockable.length > 0) await source.query(lockStatement(lockable));
   const { rows } = await source.query(
-    `select pg_export_snapshot() as snapshot, pg_snapshot_xmax(pg_current_snapshot())::text as "nextXid"`,
+    `select pg_export_snapshot() as snapshot, pg_current_snapshot()::text as visible`,
   );
-  return { epoch: number, ...rows[0], relations: await readMarks(source, relations) };
+  const marks = await readMarks(source, relations);
+  for (const [name, mark] of Object.entries(marks)) mark.writes = before[name]?.writes ?? mark.writes;
+  return { epoch: number, ...rows[0], relations: marks };
 }
 
 /**
  * The flows whose batches, copied under earlier epochs, do not hold under `current`: something they read was
- * rewritten or written to since. An unchanged next transaction id proves that nothing was; otherwise the
+ * rewritten or written to since. Seeing the same transactions proves that nothing was; otherwise the
  * server's own counters tell. Those may lag by seconds: the validator, which reads the source anew, is what
  * finds a write that slipped past them.
  */
@@ -74,7 +78,7 @@ export function findStaleFlows(
   for (const { flow: name, epoch } of copied) {
     const before = epochs.find((candidate) => candidate.epoch === epoch);
     const flow = plan.flows.find((candidate) => candidate.name === name);
-    if (before === undefined || flow === undefined || before.nextXid === current.nextXid) continue;
+    if (before === undefined || flow === undefined || before.visible === current.visible) continue;
     const changed = flow.reads.some((relation) => {
       const [was, is] = [before.relations[display(relation)], current.relations[display(relation)]];
       return was?.filenode !== is?.filenode || was?.writes !== is?.writes;

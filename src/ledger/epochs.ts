@@ -12,12 +12,13 @@ export interface RelationMark {
 export interface Epoch {
   epoch: number;
   snapshot: string;
-  nextXid: string;
+  /** `pg_current_snapshot()` as text: which transactions it sees. */
+  visible: string;
   /** By display name: every relation that the plan reads. */
   relations: Record<string, RelationMark>;
 }
 
-const columns = 'epoch, snapshot, next_xid as "nextXid", relations';
+const columns = 'epoch, snapshot, visible, relations';
 
 /** The epoch whose keeper is believed alive; undefined between two keepers. */
 export async function readOpenEpoch(on: Queryable, runId: string): Promise<Epoch | undefined> {
@@ -51,8 +52,8 @@ export async function readEpochs(on: Queryable, runId: string): Promise<Epoch[]>
 /** Opens the next epoch of a run. */
 export async function insertEpoch(on: Queryable, runId: string, epoch: Epoch): Promise<void> {
   await on.query(
-    'insert into rowfleet.epoch (run_id, epoch, snapshot, next_xid, relations) values ($1, $2, $3, $4, $5)',
-    [runId, epoch.epoch, epoch.snapshot, epoch.nextXid, JSON.stringify(epoch.relations)],
+    'insert into rowfleet.epoch (run_id, epoch, snapshot, visible, relations) values ($1, $2, $3, $4, $5)',
+    [runId, epoch.epoch, epoch.snapshot, epoch.visible, JSON.stringify(epoch.relations)],
   );
 }
 

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { findStaleFlows, openEpoch } from '../../src/copy/keeper.ts';
+import type { ResolvedPlan } from '../../src/plan/types.ts';
+import { handMadePlan } from '../hand-made-plan.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let source: TestDatabase;
+let plan: ResolvedPlan;
+
+beforeAll(async () => {
+  source = await createDatabase(18);
+  await source.exec('create table item (id int primary key, v int); insert into item values (1, 1)');
+  plan = handMadePlan([{ from: 'item i', to: 'item', columns: { id: ['i.id', 'integer'] } }]);
+  plan.flows[0]!.reads = [{ schema: 'public', name: 'item' }];
+});
+
+afterAll(() => source.drop());
+
+async function epoch(number: number) {
+  const keeper = await source.open();
+  const opened = await openEpoch(keeper, plan, number);
+  const { rows } = await keeper.query('select v from public.item');
+  await keeper.query('rollback');
+  return { ...opened, v: rows[0].v as number };
+}
+
+test('a write that had begun before a snapshot, and was committed after it, makes the flow start again', async () => {
+  const [writer, other] = [await source.open(), await source.open()];
+  await writer.query('begin; update public.item set v = v + 1');
+  await other.query('begin; select pg_current_xact_id()'); // A later transaction, so that the writer's commit moves no next id.
+  await other.query('commit');
+  const first = await epoch(1);
+  await writer.query('commit; select pg_stat_force_next_flush()');
+  const second = await epoch(2);
+  expect([first.v, second.v]).toEqual([1, 2]);
+  expect(findStaleFlows(plan, [{ flow: 'item', epoch: 1 }], [first], second)).toEqual(['item']);
+});
+
+test('nothing starts again where nothing was written', async () => {
+  const first = await epoch(3);
+  const second = await epoch(4);
+  expect(findStaleFlows(plan, [{ flow: 'item', epoch: 3 }], [first], second)).toEqual([]);
+});
