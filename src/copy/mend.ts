@@ -1,9 +1,8 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
-import { finishTask, lockClaim, type Tally, TaskLocked } from '../ledger/claim.ts';
+import { finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
 import { holdAgain, keepFound, lockSent, type SentRow, settleLoaded } from '../ledger/mend.ts';
 import type { Refusal } from '../ledger/quarantine.ts';
-import { lockReload } from '../ledger/reload.ts';
 import { display } from '../pg/quote.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../plan/select.ts';
@@ -128,8 +127,6 @@ export async function mendRows(input: MendInput): Promise<RelayTally> {
     'read committed',
     async () => {
       await lockClaim(target, claim);
-      // A reload of the table tells by the quarantine which rows are not its own.
-      if (!(await lockReload(target, claim.relation, true))) throw new TaskLocked(claim.taskId);
       const tally = await mend(input, flow);
       await barrier('copy.record');
       await finishTask(target, claim, { ...tally, seconds: (performance.now() - started) / 1000 });

@@ -1,5 +1,6 @@
+import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
-import type { ClaimedTask } from './claim.ts';
+import { type ClaimedTask, TaskLocked } from './claim.ts';
 import type { Queryable } from './ledger.ts';
 import type { Refusal, RefusedRow } from './quarantine.ts';
 import type { QuarantineState, TargetRow } from './read-quarantine.ts';
@@ -102,13 +103,18 @@ export interface SentRow extends KeptRow {
   edited: TargetRow[] | null;
 }
 
-/** The rows that a mend task still has to load, locked. Throws SEAL_KEY_MISSING. */
+const lockNotAvailable = '55P03';
+
+/** The rows that a mend task still has to load, locked. Throws TaskLocked where a reload has them, and SEAL_KEY_MISSING. */
 export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> {
-  const { rows } = await on.query(
+  const locked = on.query(
     `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", leaf, tid, source_key, source_row, edited
-       from rowfleet.quarantine where run_id = $1 and id = any($2) and state = 'sent' order by id for update`,
+       from rowfleet.quarantine where run_id = $1 and id = any($2) and state = 'sent' order by id for update nowait`,
     [claim.runId, (claim.spec as MendSpec).quarantine],
   );
+  const { rows } = await locked.catch((error) => {
+    throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
+  });
   return rows.map(({ source_key, source_row, edited, ...row }) => {
     const key = openColumn(seal, row, 'source_key', source_key);
     const made = openColumn(seal, row, 'edited', edited);
