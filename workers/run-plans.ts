@@ -6,6 +6,7 @@ import { type ClaimedTask, PlanRevised } from '../src/ledger/claim.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
 import { readRun } from '../src/ledger/runs.ts';
 import { bound, openPool, type Session, withSession } from '../src/pg/session.ts';
+import { watched } from '../src/pg/watch.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { planHash } from '../src/plan/hash.ts';
 import type { ResolvedPlan } from '../src/plan/types.ts';
@@ -67,7 +68,7 @@ export class RunPlans {
     const checked = async <T>(source: Session, fn: (source: Session) => Promise<T>): Promise<T> => {
       if (!isRight) await requireDatabase(source, run.plan.source.identity, endpoint.label);
       isRight = true;
-      return fn(source);
+      return watched(source, endpoint, () => fn(source));
     };
     const loaded: LoadedRun = {
       id: run.id,

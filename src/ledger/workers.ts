@@ -23,8 +23,8 @@ export interface LiveAttempt {
 }
 
 /**
- * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because
- * another attempt took over, or the run or its people do not want them any more.
+ * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because another
+ * attempt took over, the run or its people do not want them any more, or their server process is gone.
  */
 export async function renewLeases(on: Queryable, worker: string, attempts: LiveAttempt[]): Promise<string[]> {
   await on.query('update rowfleet.worker set seen_at = clock_timestamp() where id = $1', [worker]);
@@ -39,6 +39,8 @@ export async function renewLeases(on: Queryable, worker: string, attempts: LiveA
         where a.task_id = m.task_id and a.number = m.number and a.ended_at is null
           and r.id = a.run_id and r.state = 'running'
           and t.id = a.task_id and not ${isOfCancelledFlow}
+          and exists (select 1 from pg_stat_activity s
+                       where s.pid = a.backend_pid and s.backend_start = a.backend_start)
        returning a.task_id
      )
      select task_id::text as id from mine except select task_id::text from renewed`,
