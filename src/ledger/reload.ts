@@ -9,15 +9,17 @@ export type ReloadSpec =
   { scope: 'range'; from: string | null; to: string | null } | { scope: 'whole' };
 
 /**
- * Keeps other reloads of the same table away until this transaction ends: all of them, or only those that are more than
- * some blocks (`exclusive: false`). False where one is under way that must be over first.
+ * Keeps other reloads of the same table away until this transaction ends: all of them, and waits until none is under way;
+ * or with `exclusive: false` only those that are more than some blocks, and then does not wait, since a batch has a
+ * time limit: false where one is under way.
  */
 export async function lockReload(on: Session, relation: string, exclusive: boolean): Promise<boolean> {
-  const { rows } = await on.query<{ locked: boolean }>(
-    `select pg_try_advisory_xact_lock${exclusive ? '' : '_shared'}(hashtextextended('rowfleet.reload ' || $1, 0)) as locked`,
+  const lock = exclusive ? 'pg_advisory_xact_lock' : 'pg_try_advisory_xact_lock_shared';
+  const { rows } = await on.query<{ locked: boolean | '' }>(
+    `select ${lock}(hashtextextended('rowfleet.reload ' || $1, 0)) as locked`,
     [relation],
   );
-  return rows[0]!.locked;
+  return rows[0]!.locked !== false;
 }
 
 /** Waits until no row of a flow's quarantine is on its way into the target, and lets none begin until this transaction ends. */
