@@ -7,8 +7,8 @@ import type { ThrottleMeasure } from '../src/plan/types.ts';
 import { decideThrottle, type MeasureState, type ThrottleStep } from '../src/run/throttle.ts';
 import { type ProbeAnswer, type ProbeSite, probe } from './probe-health.ts';
 
-/** Milliseconds between two readings. */
-const probeEveryMs = 5_000;
+/** Milliseconds between two readings, and between those of a run that is held: it should not stand longer than it must. */
+const probeEveryMs = { well: 5_000, held: 2_000 };
 
 /** A minute of failed probes is no hiccup: the plan's limit is not kept, and people should know. */
 const failuresToTell = 12;
@@ -35,7 +35,7 @@ const asked: Record<ThrottleMeasure, string> = {
  */
 export class RunHealth {
   readonly #site: () => HealthSite;
-  readonly #everyMs: number;
+  readonly #everyMs: typeof probeEveryMs;
   readonly #states = new Map<ThrottleMeasure, MeasureState>();
   readonly #unseen = new Set<ThrottleMeasure>();
   readonly #read = new Map<ThrottleMeasure, ProbeAnswer | { fails: string }>();
@@ -70,7 +70,8 @@ export class RunHealth {
       await this.#settle(site, measure, step, before, limit.atMostMs);
       this.#states.set(measure, state);
     }
-    if (!this.#reading && Date.now() - this.#readAt >= this.#everyMs)
+    const isHeld = [...this.#states.values()].some(({ heldSince }) => heldSince !== null);
+    if (!this.#reading && Date.now() - this.#readAt >= this.#everyMs[isHeld ? 'held' : 'well'])
       void this.#readAll(site, Object.keys(throttle) as ThrottleMeasure[]);
   }
 

@@ -26,8 +26,8 @@ const troubles = new Set([
 /** Attempts under way fail together: what they fail of counts once. */
 const onceInMs = 5_000;
 
-/** Heartbeats of a minute: the quickest shows what the target takes when it is well. */
-const latencies = 60;
+/** Looks of a minute: the quickest answer shows what the target takes when it is well. */
+const looksOfMinute = 120;
 
 /** What is seen of a process. */
 export interface SlotSite {
@@ -47,7 +47,7 @@ export class Slots {
   readonly #change: (slots: number, reason: string) => void;
   #state: SlotState;
   #bytes = 0;
-  #looks: boolean[] = [];
+  #looks: { busy: boolean; latencyMs: number }[] = [];
   #latencies: number[] = [];
   #readAt = Date.now();
   #troubleAt = 0;
@@ -82,18 +82,25 @@ export class Slots {
 
   /** Looks whether every slot has something to do. */
   look(): void {
-    this.#looks.push(this.#site.attempts.size >= this.#state.slots);
-    this.#latencies.push(this.#site.latencyMs);
-    if (this.#latencies.length > latencies) this.#latencies.shift();
+    const { attempts, latencyMs } = this.#site;
+    this.#looks.push({ busy: attempts.size >= this.#state.slots, latencyMs });
+    this.#latencies.push(latencyMs);
+    if (this.#latencies.length > looksOfMinute) this.#latencies.shift();
   }
 
   /** Judges what was seen since the last reading. */
   read(now = Date.now()): void {
+    const looks = this.#looks;
+    if (looks.length === 0) return;
     const seconds = Math.max(0.001, (now - this.#readAt) / 1000);
-    const busy = this.#looks.filter(Boolean).length >= 0.8 * this.#looks.length && this.#looks.length > 0;
-    const bytesPerSecond = this.#bytes / seconds;
-    const usualLatencyMs = Math.min(...this.#latencies, this.#site.latencyMs);
-    const reading = { busy, bytesPerSecond, latencyMs: this.#site.latencyMs, usualLatencyMs };
+    const byLatency = looks.map(({ latencyMs }) => latencyMs).toSorted((a, b) => a - b);
+    const reading = {
+      busy: looks.filter(({ busy }) => busy).length >= 0.8 * looks.length,
+      bytesPerSecond: this.#bytes / seconds,
+      // The median: one answer that was late is no sign.
+      latencyMs: byLatency[Math.floor(byLatency.length / 2)]!,
+      usualLatencyMs: Math.min(...this.#latencies),
+    };
     this.#looks = [];
     this.#bytes = 0;
     this.#readAt = now;

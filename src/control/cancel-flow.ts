@@ -2,6 +2,7 @@ import { usageError } from '../errors.ts';
 import { cancelFlow as cancelInLedger, readFlowRest } from '../ledger/flows.ts';
 import { liftHold } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { withdrawReloads } from '../ledger/requeue.ts';
 import type { Run } from '../ledger/runs.ts';
 import { actOn, requireFlow } from './act.ts';
 
@@ -30,6 +31,7 @@ export async function cancelFlow(ledger: Ledger, run: Run, flow: string, actor: 
         `rowfleet cancel ${run.id}, without --flow, undoes the whole run`,
       );
     }
+    await withdrawReloads(tx, run.id, flow); // What they cover is loaded.
     await cancelInLedger(tx, run.id, flow);
     await liftHold(tx, run.id, { flow, kind: 'pause' }); // Its open batches have to come to their end.
     return { changed: `cancelled flow ${flow}`, result: true };

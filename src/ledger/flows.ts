@@ -133,7 +133,7 @@ export async function readCancelledFlows(on: Queryable, runId: string): Promise<
   return rows.map(({ name }: { name: string }) => name);
 }
 
-/** What a flow has left to do: whether it is cut to its end, and batches that are not done. Undefined before it was measured. */
+/** What a flow has left to copy: whether it is cut to its end, and batches that are not done. Undefined before it was measured. */
 export async function readFlowRest(
   on: Queryable,
   runId: string,
@@ -142,7 +142,8 @@ export async function readFlowRest(
   const { rows } = await on.query(
     `select cut_done as "cutDone", cancelled,
             (select count(*)::int from rowfleet.task t
-              where t.run_id = f.run_id and t.flow = f.name and t.kind = 'batch' and t.state <> 'done') as open
+              where t.run_id = f.run_id and t.flow = f.name and t.kind = 'batch' and t.mode <> 'reload'
+                and t.state <> 'done') as open
        from rowfleet.flow f where run_id = $1 and name = $2`,
     [runId, name],
   );

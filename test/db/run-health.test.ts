@@ -39,7 +39,7 @@ async function healthOf(throttle: Throttle): Promise<RunHealth> {
 async function successor(): Promise<RunHealth> {
   const run = await readRun(ledger.pool, runId);
   const site = { run, target: ledger.pool, source: database.endpoint, log: () => {} };
-  return new RunHealth(() => ({ ...site, write: (fn) => fn(ledger.pool) }), 10);
+  return new RunHealth(() => ({ ...site, write: (fn) => fn(ledger.pool) }), { well: 10, held: 10 });
 }
 
 const holds = () => readHolds(ledger.pool, runId);

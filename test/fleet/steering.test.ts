@@ -229,3 +229,22 @@ test('a loader does half as many at once when a server has no connections left, 
   await fleet.stop();
   await target.expectWhole(source);
 });
+
+test('a server that is not well holds the run, which says so and goes on when it is', async () => {
+  target.startFleet();
+  const runId = await target.start(source, plan(', throttle: {vacuum: {limit: 0}}'));
+  await begun(runId);
+  const other = new pg.Client(database.url);
+  await other.connect();
+  await other.query('begin; lock table book in share update exclusive mode');
+  await until('it is held', async () => (await readProgress(target.ledger, runId)).holds.length === 1);
+  await open();
+  await until('what was under way has come to its end', async () => !(await batches(runId)).running);
+  const { run, holds } = await readProgress(target.ledger, runId);
+  expect(run).toMatchObject({ state: 'running', waiting: 'a vacuum or analyze is at public.book' });
+  expect(holds).toMatchObject([{ kind: 'throttle', cause: 'vacuum', reason: run.waiting }]);
+  expect(await batches(runId)).toMatchObject({ waiting: expect.any(Number) });
+  await other.end();
+  await target.ended(runId);
+  await target.expectWhole(source);
+});

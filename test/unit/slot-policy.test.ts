@@ -97,6 +97,23 @@ it('a busy process tries one more slot with its next reading, and an idle one do
   expect(changes).toEqual([3, 1]);
 });
 
+it('one late answer of the target is no sign, late answers are', () => {
+  const site = { attempts: new Set<number>(), latencyMs: 2 };
+  const changes: number[] = [];
+  const slots = new Slots(site, { ...range, start: 4 }, (n) => changes.push(n));
+  const look = (...latencies: number[]) => {
+    for (const latencyMs of latencies) {
+      site.latencyMs = latencyMs;
+      slots.look();
+    }
+    slots.read();
+  };
+  look(2, 2, 5000, 2);
+  expect(changes).toEqual([]);
+  look(2, 5000, 5000, 5000);
+  expect(changes).toEqual([3]);
+});
+
 describe('--concurrency', () => {
   it('is a number or a range', () => {
     expect(slotRangeOf('--concurrency', '4')).toBe(4);
