@@ -88,6 +88,21 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
     expect(seven).toEqual([{ title: 'book seven' }]);
   });
 
+  it('says what a mended plan would change, and makes it the next revision of the run', async () => {
+    const text = readFileSync(site.plan, 'utf8');
+    writeFileSync(site.plan, text.replace('upper(a.name)', 'lower(a.name)'));
+    const would = await site.run(['revise', '-c', site.plan, '--dry-run']);
+    expect(would).toMatchObject({ code: 0, err: '' });
+    expect(would.out).toMatch(/ column name\n +- upper\(a\.name\)\n +\+ lower\(a\.name\)\n/);
+    expect(would.out).toContain('writers: all of it is loaded again');
+    expect(would.out).toContain('nothing was written');
+    writeFileSync(site.plan, text.replace('batch_size: 500', 'batch_size: 400'));
+    const { code, out } = await site.run(['revise', '-c', site.plan]);
+    expect({ code, out }).toMatchObject({ code: 0 });
+    expect(out).toMatch(/run 1 goes by revision 2 of its plan now\n {2}settings\n {4}batch_size\n/);
+    expect((await site.run(['status', '1', '-c', site.plan])).out).toContain('plan.yaml, revision 2');
+  });
+
   it('gives a row up with a reason, still ends 3, and 0 when the last row is in', async () => {
     const which = await quarantine(['discard', '--reason', 'why']);
     expect(which).toMatchObject({ code: 2, err: expect.stringContaining('[SELECTION_MISSING]') });
