@@ -75,6 +75,9 @@ function describe(member: Member, error: unknown): RecordedFailure {
 /** Enough to end a predecessor; without an answer by then the way to the target is gone. */
 const claimWithinMs = 15_000;
 
+/** What should pass with the next snapshot or plan, and does not, is trouble that people must see. */
+const mostHandedBack = 5;
+
 async function settleFailure(
   member: Member,
   claim: ClaimedTask,
@@ -88,12 +91,13 @@ async function settleFailure(
     await handBackTask(pool, claim);
     return { kind: 'handed back' };
   }
-  if (error instanceof SnapshotGone || error instanceof TaskLocked || error instanceof PlanRevised) {
+  const history = await readTaskHistory(pool, claim);
+  const passes = error instanceof SnapshotGone || error instanceof TaskLocked || error instanceof PlanRevised;
+  if (passes && history.handedBack < mostHandedBack) {
     await handBackTask(pool, claim, 500);
     return { kind: 'handed back' };
   }
   const failure = describe(member, error);
-  const history = await readTaskHistory(pool, claim);
   const { tooManyBlocks, note, ...next } = decide({ ...failure, claim, history, maxRetries });
   if (tooManyBlocks !== undefined) failure.tooManyBlocks = tooManyBlocks;
   if (note !== undefined) failure.message += ` (${note})`;

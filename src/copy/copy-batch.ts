@@ -4,7 +4,7 @@ import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/c
 import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
 import type { Seal } from '../ledger/seal.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
-import { isConnectionLost } from '../pg/errors.ts';
+import { sqlState } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -16,12 +16,17 @@ import { relay } from './relay.ts';
 import { reloadBatch } from './reload-batch.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
-export class SnapshotGone extends Error {
+export class SnapshotGone extends RowfleetError {
   constructor(reason: string) {
-    super(`the source snapshot is gone: ${reason}`);
+    super('SNAPSHOT_GONE', `the source snapshot is gone: ${reason}`, {
+      hint: 'loaders must read the very server that the scheduler reads, not a standby of it',
+    });
     this.name = 'SnapshotGone';
   }
 }
+
+/** What `set transaction snapshot` says of one that is not there: unknown, its process has ended, or no such name. */
+const notImportable = new Set(['22023', '55000', '42704']);
 
 export interface CopyBatchInput {
   plan: ResolvedPlan;
@@ -80,7 +85,7 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
       options,
     );
   } catch (error) {
-    if (!imported && !input.signal.aborted && !isConnectionLost(error))
+    if (!imported && notImportable.has(sqlState(error) ?? ''))
       throw new SnapshotGone((error as Error).message);
     throw error;
   }

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { FailureClass } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
@@ -172,9 +173,9 @@ export class StaleAttempt extends Error {
 }
 
 /** Somebody else has the task's row locked for the moment. */
-export class TaskLocked extends Error {
+export class TaskLocked extends RowfleetError {
   constructor(taskId: string) {
-    super(`task ${taskId} is locked`);
+    super('TASK_LOCKED', `the row of task ${taskId} in the ledger is locked by another session`);
     this.name = 'TaskLocked';
   }
 }
@@ -182,9 +183,9 @@ export class TaskLocked extends Error {
 const lockNotAvailable = '55P03';
 
 /** The run goes by another plan than the one that the attempt was claimed with: it is to be tried again. */
-export class PlanRevised extends Error {
+export class PlanRevised extends RowfleetError {
   constructor(runId: string) {
-    super(`the plan of run ${runId} was revised`);
+    super('PLAN_REVISED', `the plan of run ${runId} was revised`);
     this.name = 'PlanRevised';
   }
 }

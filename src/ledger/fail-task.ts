@@ -81,6 +81,8 @@ export async function failTask(
 export interface TaskHistory {
   /** Failures in a row that were only waited for, the latest included none. */
   waits: number;
+  /** How often it was handed back in the last half minute. */
+  handedBack: number;
   /** Blocks of the leaf that a batch reads, when they were counted. */
   leafBlocks: number | null;
 }
@@ -91,12 +93,15 @@ export async function readTaskHistory(on: Queryable, claim: ClaimedTask): Promis
     `select (select count(*)::int from rowfleet.attempt a
               where a.task_id = t.id and a.number < $2 and a.outcome = 'failed' and a.error ->> 'class' = 'wait'
                 and a.ended_at > clock_timestamp() - interval '5 minutes') as waits,
+            (select count(*)::int from rowfleet.attempt a
+              where a.task_id = t.id and a.outcome = 'handed back'
+                and a.ended_at > clock_timestamp() - interval '30 seconds') as "handedBack",
             (select (f.cut -> 'blocks' -> (t.spec ->> 'leaf')::int)::float8 from rowfleet.flow f
               where f.run_id = t.run_id and f.name = t.flow) as "leafBlocks"
        from rowfleet.task t where t.id = $1`,
     [claim.taskId, claim.number],
   );
-  return rows[0] ?? { waits: 0, leafBlocks: null };
+  return rows[0] ?? { waits: 0, handedBack: 0, leafBlocks: null };
 }
 
 /**

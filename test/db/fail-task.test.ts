@@ -58,7 +58,7 @@ const tasks = async () =>
 describe('a failed attempt', () => {
   it('leaves two halves of a batch that was too much, and smaller batches behind it', async () => {
     const claimed = await claim(await db.open());
-    expect(await readTaskHistory(ledger.pool, claimed)).toEqual({ waits: 0, leafBlocks: 100 });
+    expect(await readTaskHistory(ledger.pool, claimed)).toEqual({ waits: 0, handedBack: 0, leafBlocks: 100 });
     expect(await readTooManyBlocks(ledger.pool, runId, 'f')).toBeNull();
     const halves = [
       { leaf: 0, fromBlock: 40, toBlock: 70 },

@@ -142,3 +142,18 @@ test('a source without connections holds the run, and a probe lets it go on', as
   const events = await rows('select message from rowfleet.event where run_id = $1 order by id', runId);
   expect(events.map(({ message }) => message).join('\n')).toMatch(/held: source .*\n(.*\n)*goes on: source/);
 });
+
+test('a snapshot that loaders cannot import is trouble that people see', async () => {
+  target.startFleet();
+  const runId = await target.start(source, plan().replace('batch_size: 4000', 'batch_size: 100'));
+  await until('a snapshot is kept', async () => {
+    const { rowCount } = await target.ledger.pool.query(
+      `update rowfleet.epoch set snapshot = '00000000-00000000-1' where run_id = $1`,
+      [runId],
+    );
+    return rowCount === 1;
+  });
+  const { class: kind, message } = await seen(runId, 'SNAPSHOT_GONE');
+  expect(kind).toBe('wait');
+  expect(message).toMatch(/^the source snapshot is gone: /);
+});

@@ -11,7 +11,7 @@ function failed(
   return {
     class: 'shrink',
     code: 'BATCH_TIMEOUT',
-    history: { waits: 0, leafBlocks: 100 },
+    history: { waits: 0, handedBack: 0, leafBlocks: 100 },
     maxRetries: 3,
     ...overrides,
     claim: { taskKind: 'batch', mode: 'copy', failures: 0, spec: range(40, 80), ...claim },
@@ -34,7 +34,7 @@ test('back-off doubles from half a second to half a minute, with up to half of i
 
 test('waiting never counts, and grows with what was waited for already', () => {
   const decision = decide(
-    failed({ class: 'wait', code: '57P01', history: { waits: 4, leafBlocks: 100 } }, { failures: 99 }),
+    failed({ class: 'wait', code: '57P01', history: { waits: 4, handedBack: 0, leafBlocks: 100 } }, { failures: 99 }),
   );
   expect(decision.counts).toBe(false);
   expect(decision.waitMs).toBeGreaterThanOrEqual(4_000);
@@ -61,7 +61,7 @@ describe('a batch that was too much', () => {
     ['reads a whole table', { spec: range(0, null) }, 0],
     ['has no range', { spec: { keys: [] } }],
   ])('and %s is tried again, counted, and says so', (note, claim, leafBlocks: number | null = 100) => {
-    const history = { waits: 0, leafBlocks };
+    const history = { waits: 0, handedBack: 0, leafBlocks };
     const again = decide(failed({ history }, claim));
     expect(again).toMatchObject({ counts: true, note: expect.stringContaining(note) });
     expect(again.waitMs).toBeGreaterThan(0);
