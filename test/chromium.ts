@@ -40,6 +40,7 @@ export async function inPage<T>(url: string, script: string): Promise<T> {
   });
   const exited = new Promise((resolve) => browser.once('close', resolve));
   const [to, from] = browser.stdio.slice(3) as unknown as [Writable, Readable];
+  to.on('error', () => {}); // A browser that is gone shows itself in the answer that does not come.
   const waiting = new Map<number, { resolve(result: Answer): void; reject(error: Error): void }>();
   let loaded = () => {};
   const load = new Promise<void>((resolve) => {

@@ -1,0 +1,94 @@
+import { RowfleetError } from '../errors.ts';
+import { sqlState } from '../pg/errors.ts';
+import { display, ident, qualified } from '../pg/quote.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { refuseSpread } from './derive-spread.ts';
+import { type DeriveContext, names, stage, type Terms, vanished } from './derive-terms.ts';
+
+/** Columns that an UPDATE may set: an identity that is GENERATED ALWAYS takes no value. */
+async function settable({ flow, target }: DeriveContext): Promise<string[]> {
+  const { rows } = await target.query<{ name: string }>(
+    `select attname::text as name from pg_catalog.pg_attribute
+      where attrelid = $1::pg_catalog.regclass and attnum > 0 and attidentity <> 'a'`,
+    [qualified(flow.target)],
+  );
+  const free = new Set(rows.map(({ name }) => name));
+  return flow.columns.map(({ name }) => name).filter((name) => free.has(name));
+}
+
+type Step = 'update' | 'insert' | 'delete';
+
+async function stepStatements(ctx: DeriveContext, terms: Terms): Promise<Record<Step, string | undefined>> {
+  const { flow } = ctx;
+  const set = (await settable(ctx)).map((name) => `${ident(name)} = s.${ident(name)}`).join(', ');
+  return {
+    update:
+      set === ''
+        ? undefined
+        : `update ${terms.table} as t set ${set} from ${stage} s where ${terms.sameKey} and ${terms.differs}`,
+    insert: `insert into ${qualified(flow.target)} (${names(flow)}) overriding system value
+      select ${names(flow)} from ${stage} s where not exists (select from ${terms.table} as t where ${terms.sameKey})`,
+    delete: `delete from ${terms.table} as t using ${vanished} v where t.tableoid = v.relation and t.ctid = v.place`,
+  };
+}
+
+/** Unique and exclusion violations: a row that goes holds what another is to have. */
+const conflicts = new Set(['23505', '23P01']);
+
+/** Rows that go are referred to until the others are changed; so they go first only where that is refused. */
+const orders: Step[][] = [
+  ['update', 'insert', 'delete'],
+  ['delete', 'update', 'insert'],
+];
+
+async function take(ctx: DeriveContext, step: Step, statement: string | undefined): Promise<number> {
+  ctx.signal.throwIfAborted();
+  if (statement === undefined) return 0;
+  if (step === 'delete') await refuseSpread(ctx.target, ctx.flow.target, ctx.down, vanished);
+  return (await planQuery(ctx.target, statement)).rowCount ?? 0;
+}
+
+/** Updates what differs, inserts what is missing, and deletes the `gone` rows that vanished. Throws RELOAD_SPREADS. */
+export async function applyDifference(
+  ctx: DeriveContext,
+  terms: Terms,
+  gone: number,
+): Promise<Record<Step, number>> {
+  const { target } = ctx;
+  const statements = await stepStatements(ctx, terms);
+  if (gone === 0) statements.delete = undefined;
+  for (const [i, order] of orders.entries()) {
+    const done: Record<Step, number> = { update: 0, insert: 0, delete: 0 };
+    await target.query('savepoint rowfleet_difference');
+    try {
+      for (const step of order) done[step] = await take(ctx, step, statements[step]);
+      await target.query('release savepoint rowfleet_difference');
+      return done;
+    } catch (error) {
+      if (gone === 0 || i > 0 || !conflicts.has(sqlState(error) ?? '')) throw error;
+      await target.query('rollback to savepoint rowfleet_difference');
+    }
+  }
+  throw new Error('unreachable: the last order returns or throws');
+}
+
+/** Throws ROWS_DIFFER unless what was derived stands in the target, to the byte, and what vanished is gone. */
+export async function proveApplied(
+  { flow, target }: DeriveContext,
+  terms: Terms,
+  notDeleted: number,
+): Promise<void> {
+  const { rows } = await target.query<{ n: string }>(
+    `select pg_catalog.count(*) as n from ${stage} s
+      where not exists (select from ${terms.table} as t where ${terms.sameKey} and not ${terms.differs})`,
+  );
+  const wrong = Number(rows[0]!.n) + notDeleted;
+  if (wrong === 0) return;
+  throw new RowfleetError(
+    'ROWS_DIFFER',
+    `${flow.name}: ${wrong} rows of ${display(flow.target)} are not what was written to them`,
+    {
+      hint: 'a rule, a trigger or an identity column of the target keeps other values: mend it, then resume',
+    },
+  );
+}
