@@ -18,7 +18,7 @@ import type { ThrottleMeasure } from '../src/plan/types.ts';
 const probeWithinMs = 10_000;
 
 /** Seconds for which an attempt that met a full disk holds the run: then one more may find out. */
-export const diskFullSeconds = 15;
+const diskFullSeconds = 15;
 
 /** Where a run's servers are. */
 export interface ProbeSite {
@@ -47,7 +47,10 @@ async function probeSource(source: Endpoint): Promise<HealthAnswer> {
 
 async function probeDisk({ run, target }: ProbeSite): Promise<ProbeAnswer> {
   const { lately, since } = await readDiskFull(target, run.id, diskFullSeconds);
-  const what = lately === 0 ? 'no attempt met a full disk lately' : 'the disk of the target is full';
+  const what =
+    lately === 0
+      ? 'no attempt met a full disk lately'
+      : `the disk of the target is full, as attempts found in the last ${diskFullSeconds} s: ${lately}`;
   return { value: lately, what, ...(since === null ? {} : { since: since.getTime() }) };
 }
 

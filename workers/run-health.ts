@@ -56,6 +56,7 @@ export class RunHealth {
     const site = this.#site();
     const throttle = site.run.plan.settings.throttle ?? {};
     await this.#restore(site);
+    await this.#forget(site);
     for (const [measure, answer] of [...this.#read]) {
       this.#read.delete(measure);
       const limit = throttle[measure];
@@ -75,15 +76,21 @@ export class RunHealth {
       void this.#readAll(site, Object.keys(throttle) as ThrottleMeasure[]);
   }
 
-  /** What an earlier leader held goes on being held, since when it was; what the plan asks for no more is let go. */
-  async #restore({ run, target, write }: HealthSite): Promise<void> {
+  /** What the plan asks for no more, since it was revised, is let go. */
+  async #forget({ run, write }: HealthSite): Promise<void> {
+    for (const cause of [...this.#states.keys()]) {
+      if (run.plan.settings.throttle?.[cause] !== undefined) continue;
+      await write(async (on) => void (await liftHold(on, run.id, { kind: 'throttle', cause })));
+      this.#states.delete(cause);
+    }
+  }
+
+  /** What an earlier leader held goes on being held, since when it was. */
+  async #restore({ run, target }: HealthSite): Promise<void> {
     if (this.#restored) return;
     for (const { kind, cause, since } of await readHolds(target, run.id)) {
       if (kind !== 'throttle') continue;
-      const measure = cause as ThrottleMeasure;
-      if (run.plan.settings.throttle?.[measure] === undefined)
-        await write(async (on) => void (await liftHold(on, run.id, { kind: 'throttle', cause })));
-      else this.#states.set(measure, { heldSince: since.getTime(), overruled: false });
+      this.#states.set(cause as ThrottleMeasure, { heldSince: since.getTime(), overruled: false });
     }
     this.#restored = true;
   }

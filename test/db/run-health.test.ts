@@ -78,6 +78,18 @@ test('a measure over its limit holds the run, says why, and lets it go on when i
   ]);
 });
 
+test('a measure that the plan asks for no more is let go', async () => {
+  const health = await healthOf({ vacuum: { limit: 0, atMostMs: 60_000 } });
+  await vacuum();
+  await looks(health, 1);
+  await ledger.pool.query(
+    `update rowfleet.run set plan = plan #- '{settings,throttle,vacuum}' where id = $1`,
+    [runId],
+  );
+  await (await successor()).look();
+  expect(await holds()).toEqual([]);
+});
+
 test('held for as long as the plan allows, it goes on all the same, and is not held again at once', async () => {
   const health = await healthOf({ vacuum: { limit: 0, atMostMs: 100 } });
   await vacuum();
@@ -128,7 +140,7 @@ test('a full disk holds the run while attempts meet it, and fails it when nobody
     );
   await fail('1 second');
   expect(await looks(health, 1)).toMatchObject([
-    { cause: 'disk_full', reason: 'the disk of the target is full' },
+    { cause: 'disk_full', reason: 'the disk of the target is full, as attempts found in the last 15 s: 1' },
   ]);
   await fail('2 minutes');
   const failure = await until('the run fails', () =>
@@ -139,7 +151,9 @@ test('a full disk holds the run while attempts meet it, and fails it when nobody
   );
   expect(failure).toMatchObject({
     code: 'TARGET_FULL',
-    message: 'the disk of the target is full, and 1 min of waiting did not change that',
+    message: expect.stringMatching(
+      /^the disk of the target is full, as attempts found in the last 15 s: 1, and 1 min of waiting did not change that$/,
+    ),
     hint: expect.stringContaining('then resume'),
   });
   expect(await holds()).toEqual([]);
