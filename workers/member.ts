@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { openQueueBackend, type QueueBackend } from '../jobs/backend.ts';
 import { closeWithin } from '../jobs/queues.ts';
+import { RowfleetError } from '../src/errors.ts';
 import { type ClaimedTask, leaseMs } from '../src/ledger/claim.ts';
 import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
 import { type Seal, sealFrom } from '../src/ledger/seal.ts';
@@ -8,7 +9,7 @@ import { endWorker, insertWorker, renewLeases, type WorkerKind } from '../src/le
 import { createLogger, type Logger } from '../src/log.ts';
 import { createMetrics, type Metrics, serveMetrics } from '../src/metrics.ts';
 import { endpointFromUrl } from '../src/pg/endpoint.ts';
-import { safeMessage } from '../src/pg/errors.ts';
+import { isOtherSchema, safeMessage } from '../src/pg/errors.ts';
 import { openPool } from '../src/pg/session.ts';
 import { RunPlans } from './run-plans.ts';
 import type { SlotRange } from './slot-policy.ts';
@@ -50,6 +51,10 @@ export interface Member {
   /** Milliseconds that the target took to answer the last heartbeat. */
   latencyMs: number;
   attempts: Set<LiveWork>;
+  /** Why its last try at a task could not even be claimed, or recorded; null where it could. */
+  trouble: string | null;
+  /** Aborts when the process cannot go on, with the reason: the ledger is gone, or another version's. */
+  broken: AbortController;
   close(): Promise<void>;
 }
 
@@ -72,8 +77,21 @@ async function beat(member: Member): Promise<void> {
     member.control,
     member.id,
     mine.map(({ claim, bytes }) => ({ taskId: claim.taskId, number: claim.number, bytes })),
+    member.trouble,
   );
   for (const work of mine) if (lost.includes(work.claim.taskId)) work.abort.abort(new GivenUp());
+}
+
+/** Trying again would not help, and nothing that the ledger shows would tell why nothing goes on. */
+function ledgerChanged({ ledger }: Member, error: unknown): RowfleetError {
+  return new RowfleetError(
+    'LEDGER_CHANGED',
+    `the ledger in ${ledger.endpoint.label} is not as this process knows it: ${safeMessage(error)}`,
+    {
+      hint: "it was removed, or is another version's: start this process again, with the version that is used",
+      cause: error,
+    },
+  );
 }
 
 /** Renews the leases every second. Where that fails for longer than a lease lasts, others may be at the work: it ends. */
@@ -90,6 +108,7 @@ function startHeartbeat(member: Member): () => void {
       member.latencyMs = Date.now() - askedAt;
     } catch (error) {
       member.log.warn({ error: safeMessage(error) }, 'heartbeat failed');
+      if (isOtherSchema(error)) member.broken.abort(ledgerChanged(member, error));
       if (Date.now() - renewedAt > leaseMs)
         for (const work of member.attempts) work.abort.abort(new GivenUp());
     } finally {
@@ -136,6 +155,8 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
     const member: Member = {
       ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency, latencyMs: 0 },
       attempts: new Set(),
+      trouble: null,
+      broken: new AbortController(),
       async close() {
         stopHeartbeat();
         await endWorker(control, id).catch(() => {});

@@ -12,16 +12,18 @@ export async function runScheduler(options: MemberOptions): Promise<void> {
   const queues = openQueues(member.backend);
   const wakeup = new Wakeup();
   const doorbell = member.backend.openWorker(controlJob.queue, async () => wakeup.ring(), { concurrency: 1 });
-  while (!options.signal.aborted) {
-    const lead = await waitForLead(member, options.signal);
+  const signal = AbortSignal.any([options.signal, member.broken.signal]);
+  while (!signal.aborted) {
+    const lead = await waitForLead(member, signal);
     if (lead === undefined) break;
     member.log.info({ epoch: lead.epoch }, 'leading');
-    await drive({ member, queues, lead, wakeup }, options.signal);
+    await drive({ member, queues, lead, wakeup }, signal);
     await lead.giveUp();
-    if (!options.signal.aborted) member.log.warn({ epoch: lead.epoch }, 'lost the lead');
+    if (!signal.aborted) member.log.warn({ epoch: lead.epoch }, 'lost the lead');
   }
   await Promise.all(
     [doorbell.close(), queues.close()].map((closing) => Promise.race([closing, sleep(3_000)])),
   );
   await member.close();
+  member.broken.signal.throwIfAborted();
 }

@@ -4,6 +4,7 @@ import type { copyJob } from '../jobs/copy.ts';
 import type { Doorbell } from '../jobs/doorbell.ts';
 import { closeWithin } from '../jobs/queues.ts';
 import type { validateJob } from '../jobs/validate.ts';
+import { safeMessage } from '../src/pg/errors.ts';
 import { failureCode } from '../src/pg/failure-class.ts';
 import { type AttemptOutcome, attemptTask, Leaving, type Work } from './attempt.ts';
 import type { Member } from './member.ts';
@@ -47,6 +48,12 @@ function countOutcome(member: Member, task: ServedJob['task'], outcome: AttemptO
   if (task === 'batch') batchSeconds.observe(labels, ms / 1000);
 }
 
+/** The ledger could not be told what became of a task: the next sign of life says so, and the scheduler rings again. */
+function takeTrouble(member: Member, bell: Doorbell, error: unknown): void {
+  member.trouble = safeMessage(error);
+  member.log.error({ run: bell.run, task: bell.task, error: member.trouble }, 'cannot take up work');
+}
+
 type ServedJob = typeof copyJob | typeof buildJob | typeof validateJob;
 
 /** Serves the doorbells of one kind of job with one kind of work; `slots` hear of what went wrong. */
@@ -62,8 +69,10 @@ export function serve(
     const started = performance.now();
     const outcome = await attemptTask(member, job.data.task, leaving, work).catch((error: unknown) => {
       slots?.hear(failureCode(error));
+      takeTrouble(member, job.data, error);
       throw error;
     });
+    member.trouble = null;
     if (outcome.kind === 'failed') slots?.hear(outcome.error.sqlState ?? outcome.error.code);
     const ms = performance.now() - started;
     logOutcome(member, job.data, outcome, ms);
@@ -74,7 +83,7 @@ export function serve(
 }
 
 /**
- * Waits until `signal` asks the process to leave, then lets attempts finish for the grace period, ends the
+ * Waits until `signal` asks the process to leave, or it cannot go on, which is thrown in the end; then lets attempts finish for the grace period, ends the
  * rest, which hands them back, and closes everything.
  */
 export async function serveUntil(
@@ -84,8 +93,8 @@ export async function serveUntil(
 ): Promise<void> {
   const leaving = new AbortController();
   const workers = start(leaving.signal);
-  if (!signal.aborted)
-    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  const over = AbortSignal.any([signal, member.broken.signal]);
+  if (!over.aborted) await new Promise((resolve) => over.addEventListener('abort', resolve, { once: true }));
   member.log.info({ attempts: member.attempts.size }, 'leaving');
   const timer = setTimeout(() => leaving.abort(new Leaving()), graceMs);
   await closeWithin(
@@ -94,4 +103,5 @@ export async function serveUntil(
   );
   clearTimeout(timer);
   await member.close();
+  member.broken.signal.throwIfAborted();
 }

@@ -12,10 +12,13 @@ export async function withTarget<T>(endpoint: Endpoint, use: (ledger: Ledger) =>
   }
 }
 
-/** The same for a target that must have a ledger. Throws LEDGER_MISSING. */
+/** The same for a target that must have a ledger, which an older rowfleet may have made. Throws LEDGER_MISSING, LEDGER_NEWER. */
 export async function withLedger<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
   return withTarget(endpoint, async (ledger) => {
-    if (await ledgerExists(ledger.pool)) return use(ledger);
+    if (await ledgerExists(ledger.pool)) {
+      await migrateLedger(ledger);
+      return use(ledger);
+    }
     throw usageError(
       'LEDGER_MISSING',
       `${endpoint.label} holds no runs of rowfleet`,

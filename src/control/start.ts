@@ -40,6 +40,7 @@ function refuseUnfinished(run: Run, name: string, file: string): void {
  */
 export async function refuseSecondRun(ledger: Ledger, name: string, file: string): Promise<void> {
   if (!(await ledgerExists(ledger.pool))) return;
+  await migrateLedger(ledger);
   for (const run of await readUnfinishedRuns(ledger.pool)) refuseUnfinished(run, name, file);
 }
 

@@ -1,5 +1,5 @@
 import { usageError } from '../errors.ts';
-import { dropLedger, type Ledger, ledgerExists } from '../ledger/ledger.ts';
+import { dropLedger, type Ledger, ledgerExists, migrateLedger } from '../ledger/ledger.ts';
 import { readUnfinishedRuns } from '../ledger/runs.ts';
 
 /**
@@ -9,6 +9,7 @@ import { readUnfinishedRuns } from '../ledger/runs.ts';
  */
 export async function uninstall(ledger: Ledger, removeQueue: () => Promise<void>): Promise<boolean> {
   if (!(await ledgerExists(ledger.pool))) return false;
+  await migrateLedger(ledger);
   const [open] = await readUnfinishedRuns(ledger.pool);
   if (open !== undefined) {
     throw usageError(

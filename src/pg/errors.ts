@@ -81,6 +81,9 @@ export function isConnectionLost(error: unknown): boolean {
   return false;
 }
 
+/** Whether a statement met other schemas, tables or columns than it was written for. */
+export const isOtherSchema = (error: unknown): boolean => /^(3F000|42P01|42703)$/.test(sqlState(error) ?? '');
+
 /** Names of the conditions whose messages quote row values: classes 22 (data) and 23 (integrity). */
 const conditions: Record<string, string> = {
   '22000': 'data exception',
