@@ -2,7 +2,7 @@ import { ConsecutiveBreaker, CountBreaker } from 'cockatiel';
 import {
   type AttemptResult,
   endWaits,
-  isOpen,
+  isTrying,
   letNoneThrough,
   letOneThrough,
   readAttemptResults,
@@ -185,7 +185,7 @@ export class RunBreakers {
   async #tryOne(): Promise<void> {
     const { runId, ledger, write } = this.#site;
     const trial = this.#trial;
-    if (trial === undefined || (trial.taskId !== undefined && (await isOpen(ledger, trial.taskId)))) return;
+    if (trial === undefined || (trial.taskId !== undefined && (await isTrying(ledger, trial.taskId)))) return;
     await write(async (on) => {
       trial.taskId = await letOneThrough(on, runId);
     });

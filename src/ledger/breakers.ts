@@ -1,4 +1,5 @@
 import type { RecordedFailure } from './fail-task.ts';
+import { isOfCancelledFlow } from './flows.ts';
 import type { Queryable } from './ledger.ts';
 
 /** What an attempt came to. */
@@ -34,6 +35,11 @@ export async function endWaits(on: Queryable, runId: string): Promise<void> {
   );
 }
 
+/** SQL: whether something else than the breaker of failures holds the task `t` back too. */
+const isHeldOtherwise = `exists (
+  select 1 from rowfleet.hold h
+   where h.run_id = t.run_id and (h.flow = '' or h.flow = t.flow) and not (h.kind = 'breaker' and h.cause = 'failures'))`;
+
 /**
  * Lets one waiting task of a run through its `failures` hold, the least troubled one first, and no other; returns its
  * id, or undefined where none waits.
@@ -42,7 +48,9 @@ export async function letOneThrough(on: Queryable, runId: string): Promise<strin
   const { rows } = await on.query(
     `with chosen as (
        update rowfleet.task set not_before = null
-        where id = (select id from rowfleet.task where run_id = $1 and state = 'waiting' order by failures, random() limit 1)
+        where id = (select t.id from rowfleet.task t
+                     where t.run_id = $1 and t.state = 'waiting' and not ${isHeldOtherwise} and not ${isOfCancelledFlow}
+                     order by t.failures, random() limit 1)
        returning id
      )
      update rowfleet.hold set lets = (select id from chosen)
@@ -57,10 +65,11 @@ export async function letNoneThrough(on: Queryable, runId: string): Promise<void
   await on.query(`update rowfleet.hold set lets = null where run_id = $1 and lets is not null`, [runId]);
 }
 
-/** Whether a task is still to be done. */
-export async function isOpen(on: Queryable, taskId: string): Promise<boolean> {
+/** Whether a task is still to be done, and nothing but the breaker of failures keeps it from that. */
+export async function isTrying(on: Queryable, taskId: string): Promise<boolean> {
   const { rowCount } = await on.query(
-    `select 1 from rowfleet.task where id = $1 and state in ('waiting', 'running')`,
+    `select 1 from rowfleet.task t
+      where t.id = $1 and (t.state = 'running' or t.state = 'waiting' and not ${isHeldOtherwise} and not ${isOfCancelledFlow})`,
     [taskId],
   );
   return rowCount === 1;

@@ -25,9 +25,18 @@ export interface LiveAttempt {
 /**
  * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because another
  * attempt took over, the run or its people do not want them any more, or their server process is gone.
+ * @param trouble why the worker cannot even claim a task; null where it can
  */
-export async function renewLeases(on: Queryable, worker: string, attempts: LiveAttempt[]): Promise<string[]> {
-  await on.query('update rowfleet.worker set seen_at = clock_timestamp() where id = $1', [worker]);
+export async function renewLeases(
+  on: Queryable,
+  worker: string,
+  attempts: LiveAttempt[],
+  trouble: string | null = null,
+): Promise<string[]> {
+  await on.query('update rowfleet.worker set seen_at = clock_timestamp(), trouble = $2 where id = $1', [
+    worker,
+    trouble,
+  ]);
   if (attempts.length === 0) return [];
   const { rows } = await on.query(
     `with mine as (
@@ -59,12 +68,23 @@ export async function endWorker(on: Queryable, worker: string): Promise<void> {
   await on.query('update rowfleet.worker set stopped_at = clock_timestamp() where id = $1', [worker]);
 }
 
-/** Tasks that the live workers of a kind can do at the same time. */
-export async function countSlots(on: Queryable, kind: WorkerKind): Promise<number> {
+/** What the live workers of a kind can do. */
+export interface WorkForce {
+  /** Tasks at the same time. */
+  slots: number;
+  /** Which of them cannot claim a task, and why, where none of them can. */
+  trouble: string | null;
+}
+
+/** Reads what the live workers of a kind can do. */
+export async function readWorkForce(on: Queryable, kind: WorkerKind): Promise<WorkForce> {
   const { rows } = await on.query(
-    `select coalesce(sum(concurrency), 0)::int as slots from rowfleet.worker
+    `select coalesce(sum(concurrency), 0)::int as slots,
+            case when bool_and(trouble is not null)
+              then min(format('%s %s pid %s: %s', kind, host, pid, trouble)) end as trouble
+       from rowfleet.worker
       where kind = $1 and stopped_at is null and seen_at > clock_timestamp() - interval '10 seconds'`,
     [kind],
   );
-  return rows[0].slots;
+  return rows[0];
 }

@@ -52,6 +52,12 @@ async function pin(session: Session): Promise<void> {
     values: values.flat(),
     query_timeout: pinWithinMs,
   } as pg.QueryConfig);
+  // Version 17's, and no setting that an older server knows.
+  await session.query({
+    text: `select pg_catalog.set_config('transaction_timeout', '0', false)
+            where pg_catalog.current_setting('server_version_num')::int >= 170000`,
+    query_timeout: pinWithinMs,
+  } as pg.QueryConfig);
   // Lets the server notice within seconds that its client has gone while a statement runs (PostgreSQL 14+).
   await session.query({
     text: `set client_connection_check_interval = 2000; ${serverKeepalive}`,

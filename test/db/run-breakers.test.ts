@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { readHolds } from '../../src/ledger/holds.ts';
+import { isTrying, letOneThrough } from '../../src/ledger/breakers.ts';
+import { putHold, readHolds } from '../../src/ledger/holds.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { RunBreakers } from '../../workers/run-breakers.ts';
 import { until } from '../fleet-processes.ts';
@@ -77,4 +78,23 @@ test('more failures than successes hold the run, and one task at a time finds ou
     return (await holds()).length === 0;
   });
   expect(await events()).toEqual([expect.stringMatching(/^held: /), 'goes on: an attempt succeeded']);
+});
+
+test('what is let through is held back by nothing else', async () => {
+  const other = await createRun(ledger);
+  const { rows } = await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec, failures)
+     values ($1, 'batch', 'paused', 'p', '{}', 0), ($1, 'batch', 'other', 'o', '{}', 1) returning id::text`,
+    [other],
+  );
+  const [paused, free] = rows.map(({ id }) => id as string) as [string, string];
+  await putHold(ledger.pool, { runId: other, flow: 'paused', kind: 'pause', cause: 'ann', reason: 'paused' });
+  await putHold(ledger.pool, { runId: other, kind: 'breaker', cause: 'failures', reason: '11 of 20' });
+  expect(await letOneThrough(ledger.pool, other)).toBe(free);
+  expect(await isTrying(ledger.pool, free)).toBe(true);
+  // Paused while it waits for its turn: another one is to be chosen.
+  await putHold(ledger.pool, { runId: other, flow: 'other', kind: 'pause', cause: 'ann', reason: 'paused' });
+  expect(await isTrying(ledger.pool, free)).toBe(false);
+  expect(await isTrying(ledger.pool, paused)).toBe(false);
+  expect(await letOneThrough(ledger.pool, other)).toBeUndefined();
 });

@@ -157,3 +157,22 @@ test('a snapshot that loaders cannot import is trouble that people see', async (
   expect(kind).toBe('wait');
   expect(message).toMatch(/^the source snapshot is gone: /);
 });
+
+test('loaders that cannot even claim say why', async () => {
+  target.startFleet();
+  const runId = await target.start(source, plan());
+  await until('the ledger is there', async () => {
+    const { rowCount } = await target.ledger.pool.query('select 1 from rowfleet.run');
+    return rowCount === 1;
+  });
+  await database.exec(`
+    create function no_room() returns trigger language plpgsql as
+      'begin raise exception ''no space'' using errcode = ''53100''; end';
+    create trigger no_room before insert on rowfleet.attempt for each row execute function no_room()`);
+  await until('the run says so', async () => {
+    const [run] = await rows('select waiting from rowfleet.run where id = $1', runId);
+    return /no loader can take up work; loader .* pid \d+: .*53100/.test(run?.waiting ?? '');
+  });
+  await database.exec('drop trigger no_room on rowfleet.attempt');
+  await target.ended(runId);
+});
