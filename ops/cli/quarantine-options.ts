@@ -28,12 +28,15 @@ export function withLookOptions(command: Command): Command {
   return command
     .option('-c, --config <plan.yaml>', 'the plan whose target to look at')
     .option('--flow <name>', 'only rows of this flow')
-    .option('--state <state>', `only rows that are ${states.join(', ')}`);
+    .option(
+      '--state <state>',
+      `only rows that are ${states.join(', ')}; by default those that are not loaded`,
+    );
 }
 
-/** The states that a command is about; undefined for all. Throws STATE_UNKNOWN. */
-export function statesOf({ state }: LookOptions): QuarantineState[] | undefined {
-  if (state === undefined) return undefined;
+/** The states that a command is about, by default all of rows that are not in the target. Throws STATE_UNKNOWN. */
+export function statesOf({ state }: LookOptions): QuarantineState[] {
+  if (state === undefined) return states.filter((each) => each !== 'loaded');
   const known = states.find((each) => each === state);
   if (known !== undefined) return [known];
   throw usageError('STATE_UNKNOWN', `"${state}" is no state of a row`, `one of: ${states.join(', ')}`);

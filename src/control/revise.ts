@@ -1,6 +1,7 @@
 import { usageError } from '../errors.ts';
 import { readFlows } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { countStates } from '../ledger/read-quarantine.ts';
 import { insertRevision, lockPlan } from '../ledger/revisions.ts';
 import type { Run } from '../ledger/runs.ts';
 import { sqlState } from '../pg/errors.ts';
@@ -29,6 +30,8 @@ export interface Revision {
   number: number;
   changes: PlanChange[];
   consequences: FlowConsequence[];
+  /** Rows of the run's quarantine that can be sent again. */
+  held: number;
 }
 
 const lockNotAvailable = '55P03';
@@ -81,9 +84,10 @@ export function revisePlan(ledger: Ledger, runId: string, request: RevisionReque
     const same = hash === run.planHash;
     if (!same && !dryRun) await takePlan(tx, run);
     const consequences = await consequencesOf(tx, run, plan, changes);
-    const revision = { runId, state: run.state, number: run.revision, changes, consequences };
+    if (!same && !dryRun) await applyConsequences(tx, run, plan, consequences);
+    const { held } = await countStates(tx, { runId: run.id });
+    const revision = { runId, state: run.state, number: run.revision, changes, consequences, held };
     if (same || dryRun) return { changed: null, result: revision };
-    await applyConsequences(tx, run, plan, consequences);
     const summary = summaryOf(changes, consequences);
     const number = await insertRevision(tx, run.id, {
       ...{ plan, planHash: hash, planFile: file, actor, summary },

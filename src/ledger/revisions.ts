@@ -58,7 +58,8 @@ export interface FlowStanding {
   loaded: boolean;
   /** Driving rows in quarantine, by what became of them. */
   refused: number;
-  /** Of `refused`: rows that are in the target as people edited them. */
+  /** Of `refused`: rows that wait for people, rows that are in the target as people edited them, rows that were given up. */
+  held: number;
   edited: number;
   discarded: number;
 }
@@ -69,6 +70,7 @@ export async function readStanding(on: Queryable, runId: string, flow: string): 
     `select exists (select from rowfleet.task where run_id = $1 and flow = $2 and kind in ('batch', 'mend')
                       and rows_in is not null) as loaded,
             count(*)::int as refused,
+            (count(*) filter (where state = 'held'))::int as held,
             (count(*) filter (where state = 'loaded' and edited is not null))::int as edited,
             (count(*) filter (where state = 'discarded'))::int as discarded
        from rowfleet.quarantine where run_id = $1 and flow = $2`,

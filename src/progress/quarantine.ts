@@ -17,11 +17,10 @@ import { sealFrom } from '../ledger/seal.ts';
 export interface QuarantineView {
   runId: string;
   plan: string;
-  planFile: string;
   states: Record<QuarantineState, number>;
   reasons: QuarantineReason[];
   rows: QuarantinedRow[];
-  /** Rows that the filter lets through. */
+  /** Rows that are in one of the states asked for. */
   matching: number;
 }
 
@@ -42,19 +41,18 @@ export async function chooseQuarantine(ledger: Ledger, planName?: string, runId?
 /** Reads the quarantine of a run; at most `limit` rows of it. Values are there where `env` has their key. */
 export async function readQuarantine(
   ledger: Ledger,
-  filter: QuarantineFilter & { runId: string },
+  filter: QuarantineFilter & { runId: string; states: readonly QuarantineState[] },
   env: NodeJS.ProcessEnv,
   limit: number,
 ): Promise<QuarantineView> {
-  const { id, name, planFile } = await readRun(ledger.pool, filter.runId);
+  const { id, name } = await readRun(ledger.pool, filter.runId);
   const { states: wanted, ...rest } = filter;
   const states = await countStates(ledger.pool, rest);
-  const counted = wanted ?? (Object.keys(states) as QuarantineState[]);
   return {
-    ...{ runId: id, plan: name, planFile, states },
+    ...{ runId: id, plan: name, states },
     reasons: await readReasons(ledger.pool, filter),
     rows: await readQuarantined(ledger.pool, filter, sealFrom(env), { limit }),
-    matching: counted.reduce((sum, state) => sum + states[state], 0),
+    matching: wanted.reduce((sum, state) => sum + states[state], 0),
   };
 }
 

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { discardRefused, sendRefused } from '../../src/control/quarantine.ts';
 import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
+import { readRun } from '../../src/ledger/runs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
+import { until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -225,7 +227,15 @@ test('encrypted rows are edited and sent by those who have the key', async () =>
     sendRefused(target.ledger, runId, { edits, actor: 'test' }, sealFrom({})),
   ).rejects.toMatchObject({ code: 'SEAL_KEY_MISSING' });
   await source.exec('delete from item where id = 3');
+  // Nothing is verified before the last of them is in, or refused again.
+  const other = await into.open();
+  await other.query('begin; lock table item in share mode');
   await send(runId, { edits });
+  await until('the run waits', async () => {
+    const { waiting } = await readRun(target.ledger.pool, runId);
+    return waiting?.startsWith('refused rows are sent again: 1 batch');
+  });
+  await other.query('commit');
   await target.ended(runId);
   expect((await into.query('select * from item order by id')).rows).toEqual([
     { id: 1, n: 5 },

@@ -27,7 +27,7 @@ function changeLines({ changes }: Revision, paint: Palette): string[] {
 function consequenceLines({ flow, kind, standing, together }: FlowConsequence): string[] {
   const name = printable(flow);
   const waiting =
-    standing.refused > 0 ? ['    its refused rows stay in quarantine until they are sent again'] : [];
+    standing.held > 0 ? ['    its refused rows stay in quarantine until they are sent again'] : [];
   switch (kind) {
     case 'nothing':
       return [`  ${name}: rows that were loaded stay as they are`, ...waiting];
@@ -54,12 +54,11 @@ function consequenceLines({ flow, kind, standing, together }: FlowConsequence): 
   }
 }
 
-function nextLines({ state, runId, consequences }: Revision, file: string): string[] {
+function nextLines({ state, runId, held }: Revision, file: string): string[] {
   if (state === 'running') return ['the run goes on with it'];
-  const refused = consequences.some(({ kind, standing }) => kind !== 'restart' && standing.refused > 0);
   const resume = `rowfleet resume -c ${file} ${runId}`;
   const retry = `rowfleet quarantine retry --all --run ${runId} -c ${file}`;
-  return [`  ${refused || state === 'quarantined' ? retry : resume}   goes on with it`];
+  return [`  ${held > 0 ? retry : resume}   goes on with it`];
 }
 
 /** What a revision changes, flow by flow, what that means for rows, and what to type next. */

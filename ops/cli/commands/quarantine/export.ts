@@ -93,7 +93,7 @@ export function addExport(group: Command): void {
   withCommonOptions(command).action(
     perform(async (options: ExportOptions, given: string[]) => {
       const ids = rowIdsOf(given);
-      const states = statesOf(options) ?? (['held', 'sent', 'discarded'] as const);
+      const states = statesOf(options);
       const { target, planName } = lookAt(options);
       await withLedger(target, async (ledger) => {
         const runId = options.run === undefined ? undefined : runIdOf(options.run);

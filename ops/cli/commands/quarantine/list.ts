@@ -43,7 +43,7 @@ export function addList(group: Command): void {
         const filter = {
           runId: await chooseQuarantine(ledger, planName, runId),
           ...(options.flow === undefined ? {} : { flow: options.flow }),
-          ...(states === undefined ? {} : { states }),
+          states,
         };
         const view = await readQuarantine(ledger, filter, process.env, limit);
         if (options.json === true) emit('quarantine', view);

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../../../src/control/open.ts';
-import { chooseQuarantine, readQuarantine, readRows } from '../../../../src/progress/quarantine.ts';
+import { readRows } from '../../../../src/progress/quarantine.ts';
+import { readProgress } from '../../../../src/progress/snapshot.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
 import { type LookOptions, lookAt, planWord, rowIdsOf } from '../../quarantine-options.ts';
@@ -25,10 +26,13 @@ export function addShow(group: Command): void {
       await withLedger(lookAt(options).target, async (ledger) => {
         const color = wantsColor(process.stdout, options.color);
         for (const row of await readRows(ledger, ids, process.env)) {
-          const runId = await chooseQuarantine(ledger, undefined, row.runId);
-          const { planFile } = await readQuarantine(ledger, { runId }, process.env, 0);
+          const { run } = await readProgress(ledger, row.runId);
           if (options.json === true) emit('row', row);
-          else say(...(row.id === ids[0] ? [] : ['']), ...renderRow(row, planWord(options, planFile), color));
+          else
+            say(
+              ...(row.id === ids[0] ? [] : ['']),
+              ...renderRow(row, planWord(options, run.planFile), color),
+            );
         }
       });
       return exitCode.verified;
