@@ -133,7 +133,7 @@ describe('the command line', () => {
     const loader = await run(['loader', '--concurrency', '0'], target);
     expect(loader).toMatchObject({
       code: 2,
-      err: expect.stringContaining('--concurrency must be a whole number from 1'),
+      err: expect.stringContaining('--concurrency must be a number from 1 to 64, or a range such as 1-8'),
     });
     const status = await run(['status', 'latest'], target);
     expect(status).toMatchObject({
