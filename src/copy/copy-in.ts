@@ -1,3 +1,4 @@
+import { markAmongRows } from '../pg/errors.ts';
 import { promiseParts, rowsOfTag, type Wire } from './copy-out.ts';
 
 /**
@@ -15,6 +16,8 @@ export class CopyIn {
   readonly #done = promiseParts<number>();
   #wire: Wire | undefined;
   #rows = 0;
+  /** The server has accepted the statement. */
+  #began = false;
 
   /** `onDrain` is called whenever a full socket takes more. */
   constructor(text: string, onDrain: () => void) {
@@ -57,6 +60,7 @@ export class CopyIn {
   }
 
   handleCopyInResponse(): void {
+    this.#began = true;
     this.#ready.resolve();
   }
 
@@ -70,6 +74,6 @@ export class CopyIn {
 
   handleError(error: Error): void {
     this.#ready.reject(error);
-    this.#done.reject(error);
+    this.#done.reject(this.#began ? markAmongRows(error) : error);
   }
 }

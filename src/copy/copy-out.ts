@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream';
+import { markAmongRows } from '../pg/errors.ts';
 
 /** What pg's Connection offers to a query of our own making. */
 export interface Wire {
@@ -39,6 +40,8 @@ export class CopyOut {
   /** The beginning of a message that has not arrived whole. */
   #partial: Buffer = Buffer.alloc(0);
   #rows = 0;
+  /** The server has accepted the statement. */
+  #began = false;
 
   constructor(text: string, sink: Sink) {
     this.#text = text;
@@ -78,7 +81,7 @@ export class CopyOut {
   }
 
   handleError(error: Error): void {
-    this.#settle.reject(error);
+    this.#settle.reject(this.#began ? markAmongRows(error) : error);
   }
 
   #onData = (arrived: Buffer): void => {
@@ -102,6 +105,7 @@ export class CopyOut {
       }
       this.#forward(chunk, frames, at);
       frames = at;
+      this.#began ||= type === copyOutResponse;
       if (type !== copyOutResponse && type !== copyDone && !passingMessages.has(type)) {
         this.#release(chunk.subarray(at));
         return;

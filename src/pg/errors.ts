@@ -35,9 +35,24 @@ export function isRaised(error: unknown): boolean {
   return server !== undefined && raises(server);
 }
 
-// PL/pgSQL's own, those of other languages, and any code at all by RAISE.
-const raises = ({ code, where }: ServerError): boolean =>
-  /^(P0|2F|38|39)/.test(code) || / at RAISE$/m.test(where ?? '');
+/** Errors that came when rows already passed: not the statement is to blame. */
+const amongRows = new WeakSet<object>();
+
+/** Notes that an error came when rows already passed. Returns it. */
+export function markAmongRows<E>(error: E): E {
+  if (error instanceof Error) amongRows.add(error);
+  return error;
+}
+
+/** A name that a row spells, as one cast to regclass does, and that does not exist: PostgreSQL's message quotes it. */
+const isNameOfRow = (error: ServerError): boolean =>
+  amongRows.has(error) && /^(42|3F)/.test(error.code) && error.code !== '42501';
+
+// PL/pgSQL's own, those of other languages, any code at all by RAISE, and, outside of functions, names that rows spell.
+const raises = (error: ServerError): boolean =>
+  /^(P0|2F|38|39)/.test(error.code) ||
+  / RAISE$/m.test(error.where ?? '') ||
+  (isNameOfRow(error) && !/SQL/.test(error.where ?? ''));
 
 /** The constraint that the server named; it is a name, never a value. */
 export function constraintOf(error: unknown): string | undefined {
@@ -84,7 +99,7 @@ export function isConnectionLost(error: unknown): boolean {
 /** Whether a statement met other schemas, tables or columns than it was written for. */
 export const isOtherSchema = (error: unknown): boolean => /^(3F000|42P01|42703)$/.test(sqlState(error) ?? '');
 
-/** Names of the conditions whose messages quote row values: classes 22 (data) and 23 (integrity). */
+/** Names of the conditions whose messages quote row values: classes 22 (data), 23 (integrity), and names that rows spell. */
 const conditions: Record<string, string> = {
   '22000': 'data exception',
   '22001': 'string too long for its type',
@@ -114,6 +129,13 @@ const conditions: Record<string, string> = {
   '22P03': 'invalid binary representation',
   '22P04': 'bad COPY file format',
   '22P05': 'untranslatable character',
+  '3F000': 'no such schema',
+  '42601': 'syntax error',
+  '42602': 'invalid name',
+  '42703': 'no such column',
+  '42704': 'no such object',
+  '42883': 'no such function',
+  '42P01': 'no such table',
   '23000': 'integrity constraint violation',
   '23001': 'restrict violation',
   '23502': 'not-null violation',
@@ -157,8 +179,8 @@ export function safeMessage(error: unknown): string {
   if (error instanceof RowfleetError) return clean(error.message);
   const server = serverError(error);
   if (server === undefined) return clean(error instanceof Error ? error.message : String(error));
-  if (raises(server) || /^(22|23|44)/.test(server.code)) {
-    const raised = raises(server) ? 'error raised by a function' : undefined;
+  if (raises(server) || isNameOfRow(server) || /^(22|23|44)/.test(server.code)) {
+    const raised = raises(server) && !isNameOfRow(server) ? 'error raised by a function' : undefined;
     return clean(refusalMessage(server.code, placesOf(server), raised));
   }
   return clean(`${server.message} (SQLSTATE ${server.code})`);

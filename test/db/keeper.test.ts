@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findStaleFlows, openEpoch } from '../../src/copy/keeper.ts';
+import { openSession } from '../../src/pg/session.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
 import { handMadePlan } from '../hand-made-plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
@@ -40,4 +41,12 @@ test('nothing starts again where nothing was written', async () => {
   const first = await epoch(3);
   const second = await epoch(4);
   expect(findStaleFlows(plan, [{ flow: 'item', epoch: 3 }], [first], second)).toEqual([]);
+});
+
+test('time limits that a database sets end no session of ours', async () => {
+  await source.exec(`alter database "${source.name}" set transaction_timeout = '50ms'`);
+  const keeper = await openSession(source.endpoint, 'test');
+  await openEpoch(keeper, plan, 5);
+  await keeper.query('select pg_sleep(0.2)');
+  await keeper.end();
 });

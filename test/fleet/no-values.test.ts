@@ -45,6 +45,7 @@ const refusals = {
   domain: 'note short',
   raised: 'note text check (tell(note))',
   unique: 'note text unique',
+  name: 'note text',
 } as const;
 
 test('no log, error or job shows a value of the rows that were refused', async () => {
@@ -67,14 +68,17 @@ test('no log, error or job shows a value of the rows that were refused', async (
   fleet.start('validator');
 
   for (const name of Object.keys(refusals)) {
-    const cast = name === 'conversion' ? '::int' : '';
+    const notes: Record<string, string> = {
+      conversion: 's.note::int',
+      name: 'quote_ident(s.note)::regclass::text',
+    };
     const yaml = `
 name: ${name}
 source: \${SOURCE_DATABASE_URL}
 target: \${TARGET_DATABASE_URL}
 migration: {max_retries: 0}
 flows:
-  - {name: ${name}, from: '"${name}" s', to: '"${name}"', columns: {id: s.id, note: s.note${cast}}}
+  - {name: ${name}, from: '"${name}" s', to: '"${name}"', columns: {id: s.id, note: '${notes[name] ?? 's.note'}'}}
 `;
     const runId = await startTestRun(ledger, site, yaml);
     await ended(ledger, runId, name === 'unique' ? 'findings' : 'quarantined');
@@ -88,6 +92,7 @@ flows:
     'public.check': '23514',
     'public.domain': '23514',
     'public.raised': 'P0001',
+    'public.name': '42P01',
   });
 
   const logs = fleet.logs();
