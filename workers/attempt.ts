@@ -36,6 +36,8 @@ export interface Work {
   session: Session;
   signal: AbortSignal;
   onBytes(bytes: number): void;
+  /** Hears what the work waits for, each time it does. */
+  onWait(reason: string): void;
 }
 
 /** The process leaves, and the work is to be taken up by another. */
@@ -133,7 +135,10 @@ export async function attemptTask(
       const onBytes = (bytes: number) => {
         current.bytes += bytes;
       };
-      await bound(session, stop, () => work({ claim, run, session, signal: stop, onBytes }));
+      const onWait = (reason: string) => {
+        current.waiting = { reason, since: Date.now() };
+      };
+      await bound(session, stop, () => work({ claim, run, session, signal: stop, onBytes, onWait }));
       await barrier('task.done');
       return { kind: 'done' };
     });

@@ -1,6 +1,7 @@
 import type { Queues } from '../jobs/queues.ts';
 import { RowfleetError } from '../src/errors.ts';
 import { LeadLost } from '../src/ledger/leader.ts';
+import { readWaitingAttempt } from '../src/ledger/read-tasks.ts';
 import { type Run, readRun, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
 import { safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify } from '../src/pg/failure-class.ts';
@@ -87,6 +88,7 @@ async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof pa
     }
     await advance(ctx);
     if (ctx.busy) pace = 'busy';
+    else ctx.waiting ??= await readWaitingAttempt(ctx.ledger, ctx.run.id);
   } catch (error) {
     if (error instanceof LeadLost || ctx.signal.aborted) throw error;
     await takeTrouble(site, driven, error);

@@ -48,7 +48,7 @@ async function copyWork(member: Member, work: Work): Promise<void> {
 }
 
 async function buildWork(member: Member, work: Work): Promise<void> {
-  const { claim, session, signal } = work;
+  const { claim, session, signal, onWait } = work;
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   const object = await readObject(session, (claim.spec as { object: string }).object);
@@ -58,7 +58,7 @@ async function buildWork(member: Member, work: Work): Promise<void> {
   await barrier(`${object.phase}.build`);
   try {
     await bringBack(session, object.captured, {
-      signal,
+      ...{ signal, onWait },
       within: async (tx) => {
         await setObjectState(tx, object.id, 'back');
         await finishTask(tx, claim, { seconds: seconds() });

@@ -31,6 +31,8 @@ export interface MemberOptions {
 export interface LiveWork {
   claim: ClaimedTask;
   bytes: number;
+  /** What it was last heard to wait for. */
+  waiting?: { reason: string; since: number };
   abort: AbortController;
 }
 
@@ -71,12 +73,23 @@ export class GivenUp extends Error {
   }
 }
 
+/** Who waits says so again within this time. */
+const waitingForMs = 12_000;
+
+const waitingOf = ({ waiting }: LiveWork): string | null =>
+  waiting !== undefined && Date.now() - waiting.since < waitingForMs ? waiting.reason : null;
+
 async function beat(member: Member): Promise<void> {
   const mine = [...member.attempts];
   const lost = await renewLeases(
     member.control,
     member.id,
-    mine.map(({ claim, bytes }) => ({ taskId: claim.taskId, number: claim.number, bytes })),
+    mine.map((work) => ({
+      taskId: work.claim.taskId,
+      number: work.claim.number,
+      bytes: work.bytes,
+      waiting: waitingOf(work),
+    })),
     member.trouble,
   );
   for (const work of mine) if (lost.includes(work.claim.taskId)) work.abort.abort(new GivenUp());

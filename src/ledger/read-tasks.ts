@@ -1,5 +1,6 @@
 import type { Session } from '../pg/session.ts';
 import type { RecordedError } from './claim.ts';
+import type { Queryable } from './ledger.ts';
 import type { TaskKind } from './tasks.ts';
 import type { WorkerKind } from './workers.ts';
 
@@ -41,6 +42,8 @@ export interface RunningAttempt {
   /** The lease has run out: a successor may end this attempt. */
   leaseLost: boolean;
   bytes: number;
+  /** What it waits for: a lock, and who holds it. Null where it goes on. */
+  waiting: string | null;
 }
 
 /** A process of the fleet that has been seen lately. */
@@ -115,12 +118,21 @@ export async function readTroubledBatches(
   return rows.map(toTask);
 }
 
+/** SQL: what the attempt `a` waits for: what it says itself, else the lock that its backend stands in line for. */
+const waitingFor = `coalesce(a.waiting, (
+  select format('waiting %s s for a lock, held by %s', extract(epoch from clock_timestamp() - s.query_start)::int,
+    (select string_agg(format('%s (pid %s%s)', coalesce(nullif(h.application_name, ''), h.backend_type, 'a session'), h.pid, ', ' || h.state), ', ')
+       from pg_stat_activity h where h.pid = any (pg_blocking_pids(s.pid))))
+    from pg_stat_activity s
+   where s.pid = a.backend_pid and s.backend_start = a.backend_start and s.wait_event_type = 'Lock'
+     and s.query_start < clock_timestamp() - interval '1 second'))`;
+
 /** The attempts of a run that have not ended, oldest first. */
 export async function readRunningAttempts(session: Session, runId: string): Promise<RunningAttempt[]> {
   const { rows } = await session.query(
     `select a.task_id, a.number, t.kind, ${label} as label, t.relation, t.flow, a.worker, w.host, w.pid, a.started_at,
        extract(epoch from statement_timestamp() - a.started_at)::float8 as seconds,
-       a.lease_until, a.lease_until < statement_timestamp() as lease_lost, a.bytes
+       a.lease_until, a.lease_until < statement_timestamp() as lease_lost, a.bytes, ${waitingFor} as waiting
      from rowfleet.attempt a
      join rowfleet.task t on t.id = a.task_id
      left join rowfleet.worker w on w.id = a.worker
@@ -143,7 +155,21 @@ export async function readRunningAttempts(session: Session, runId: string): Prom
     leaseUntil: row.lease_until,
     leaseLost: row.lease_lost,
     bytes: Number(row.bytes),
+    waiting: row.waiting,
   }));
+}
+
+/** What one of a run's attempts waits for; null where none does. */
+export async function readWaitingAttempt(on: Queryable, runId: string): Promise<string | null> {
+  const { rows } = await on.query(
+    `select t.relation || ' is ' || w.waiting as waiting
+       from rowfleet.attempt a join rowfleet.task t on t.id = a.task_id
+      cross join lateral (select ${waitingFor} as waiting) w
+      where a.run_id = $1 and a.ended_at is null and w.waiting is not null
+      order by a.started_at limit 1`,
+    [runId],
+  );
+  return rows[0]?.waiting ?? null;
 }
 
 /** The fleet's processes that renewed their row within `withinSeconds` (defaults to 10) and have not stopped. */

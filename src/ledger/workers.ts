@@ -20,6 +20,8 @@ export interface LiveAttempt {
   taskId: string;
   number: number;
   bytes: number;
+  /** What it waits for; null where it goes on. */
+  waiting: string | null;
 }
 
 /**
@@ -40,10 +42,10 @@ export async function renewLeases(
   if (attempts.length === 0) return [];
   const { rows } = await on.query(
     `with mine as (
-       select * from unnest($1::bigint[], $2::int[], $3::bigint[]) as m (task_id, number, bytes)
+       select * from unnest($1::bigint[], $2::int[], $3::bigint[], $5::text[]) as m (task_id, number, bytes, waiting)
      ), renewed as (
        update rowfleet.attempt a
-          set lease_until = clock_timestamp() + $4 * interval '1 millisecond', bytes = m.bytes
+          set lease_until = clock_timestamp() + $4 * interval '1 millisecond', bytes = m.bytes, waiting = m.waiting
          from mine m, rowfleet.run r, rowfleet.task t
         where a.task_id = m.task_id and a.number = m.number and a.ended_at is null
           and r.id = a.run_id and r.state = 'running'
@@ -53,7 +55,13 @@ export async function renewLeases(
        returning a.task_id
      )
      select task_id::text as id from mine except select task_id::text from renewed`,
-    [attempts.map((a) => a.taskId), attempts.map((a) => a.number), attempts.map((a) => a.bytes), leaseMs],
+    [
+      attempts.map((a) => a.taskId),
+      attempts.map((a) => a.number),
+      attempts.map((a) => a.bytes),
+      leaseMs,
+      attempts.map((a) => a.waiting),
+    ],
   );
   return rows.map((row: { id: string }) => row.id);
 }

@@ -83,7 +83,7 @@ it('an attempt at a batch of a cancelled flow is given up, and its batch ends as
   const [book = '', author = ''] = taskIds;
   const claims = [await claim(book, worker), await claim(author, worker)];
   await cancelFlow(ledger.pool, runId, 'book');
-  const live = [book, author].map((taskId) => ({ taskId, number: 1, bytes: 0 }));
+  const live = [book, author].map((taskId) => ({ taskId, number: 1, bytes: 0, waiting: null }));
   expect(await renewLeases(ledger.pool, worker, live)).toEqual([book]);
   for (const claimed of claims) if (claimed.kind === 'claimed') await handBackTask(ledger.pool, claimed);
   expect([await stateOf(book), await stateOf(author)]).toEqual(['cancelled', 'waiting']);

@@ -161,7 +161,7 @@ describe('leases', () => {
     const session = await db.open();
     const claimed = await claim(session, worker);
     await expireLease();
-    const live = [{ taskId, number: claimed.number, bytes: 42 }];
+    const live = [{ taskId, number: claimed.number, bytes: 42, waiting: null }];
     expect(await renewLeases(ledger.pool, worker, live)).toEqual([]);
     expect(await claimTask(await db.open(), 'v', taskId)).toMatchObject({ kind: 'busy' });
     await setRunState(ledger.pool, runId, ['running'], 'stopped');
@@ -173,9 +173,9 @@ describe('leases', () => {
     const claimed = await claim(await db.open(), worker);
     await expireLease();
     await claim(await db.open(), 'v');
-    expect(await renewLeases(ledger.pool, worker, [{ taskId, number: claimed.number, bytes: 0 }])).toEqual([
-      taskId,
-    ]);
+    expect(
+      await renewLeases(ledger.pool, worker, [{ taskId, number: claimed.number, bytes: 0, waiting: null }]),
+    ).toEqual([taskId]);
   });
 });
 

@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ErrorPattern, readErrorPatterns } from '../../src/ledger/error-patterns.ts';
 import { readHolds } from '../../src/ledger/holds.ts';
+import { compareDatabases } from '../compare.ts';
 import { until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
@@ -76,11 +77,35 @@ test('a batch that takes too long is halved until its parts do not, and nothing 
 test('a batch that an application keeps from its table gets through when that lets go', async () => {
   await application.query('begin; lock table book in share row exclusive mode');
   target.startFleet();
-  const runId = await target.start(source, plan('1s'));
+  const runId = await target.start(source, plan('2s'));
   await seen(runId, 'BATCH_TIMEOUT');
+  await until('the run says who holds the table', async () => {
+    const [run] = await rows('select waiting from rowfleet.run where id = $1', runId);
+    return /^public\.book is waiting \d+ s for a lock, held by .*\(pid \d+/.test(run?.waiting);
+  });
   await application.query('rollback');
   await target.ended(runId);
   await target.expectWhole(source);
+});
+
+test('an index that an application keeps from being built says so, and is built when that lets go', async () => {
+  await database.exec('alter table book add primary key (id)');
+  target.startFleet();
+  const runId = await target.start(source, plan());
+  await until('the rows are in', async () => {
+    const { rowCount } = await database.query(
+      `select 1 from rowfleet.task where kind = 'batch' and state = 'running'`,
+    );
+    return rowCount === 1;
+  });
+  await application.query('begin; select count(*) from book');
+  await until('the run says who holds the table', async () => {
+    const [run] = await rows('select waiting from rowfleet.run where id = $1', runId);
+    return /^public\.book is waiting \d+ s for a lock on public\.book, held by .*pid \d+/.test(run?.waiting);
+  });
+  await application.query('rollback');
+  await target.ended(runId);
+  expect(await compareDatabases(source, database)).toEqual([]);
 });
 
 test('a batch that loses a deadlock against an application is tried again, and that counts', async () => {

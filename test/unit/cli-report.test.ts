@@ -94,7 +94,7 @@ describe('the status', () => {
     const attempt = {
       ...{ taskId: '7', number: 2, kind: 'batch' as const, label: 'batch of chunks', relation: 'public.t' },
       ...{ flow: 'chunks', worker: 'loader-1', host: 'node7', pid: 4711, startedAt: new Date(), seconds: 12 },
-      ...{ leaseUntil: new Date(), leaseLost: true, bytes: 2_500_000 },
+      ...{ leaseUntil: new Date(), leaseLost: true, bytes: 2_500_000, waiting: null },
     };
     const trouble = aTask({
       ...{ kind: 'batch', label: 'batch of chunks', state: 'waiting', seconds: null, evidence: null },

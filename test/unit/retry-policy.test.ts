@@ -34,7 +34,10 @@ test('back-off doubles from half a second to half a minute, with up to half of i
 
 test('waiting never counts, and grows with what was waited for already', () => {
   const decision = decide(
-    failed({ class: 'wait', code: '57P01', history: { waits: 4, handedBack: 0, leafBlocks: 100 } }, { failures: 99 }),
+    failed(
+      { class: 'wait', code: '57P01', history: { waits: 4, handedBack: 0, leafBlocks: 100 } },
+      { failures: 99 },
+    ),
   );
   expect(decision.counts).toBe(false);
   expect(decision.waitMs).toBeGreaterThanOrEqual(4_000);

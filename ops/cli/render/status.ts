@@ -111,8 +111,9 @@ function attemptLine(attempt: RunningAttempt): string {
   const where =
     attempt.host === null ? attempt.worker : `${attempt.host} pid ${attempt.pid} (${attempt.worker})`;
   const lease = attempt.leaseLost ? ', lease run out' : '';
+  const waiting = attempt.waiting === null ? '' : `, ${printable(attempt.waiting)}`;
   const retry = attempt.number > 1 ? `, attempt ${attempt.number}` : '';
-  return `  ${printable(attempt.label)}  ${printable(attempt.relation)}  for ${duration(attempt.seconds)}, ${bytes(attempt.bytes)}${retry}${lease}  on ${printable(where)}`;
+  return `  ${printable(attempt.label)}  ${printable(attempt.relation)}  for ${duration(attempt.seconds)}, ${bytes(attempt.bytes)}${retry}${lease}${waiting}  on ${printable(where)}`;
 }
 
 function section(title: string, lines: string[], paint: Palette): string[] {

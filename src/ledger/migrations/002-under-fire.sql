@@ -18,6 +18,7 @@ alter table rowfleet.run
   add column verified_at timestamptz,                    -- when it first was: its rows may be in use since
   add column settings jsonb not null default '{}';       -- what people set while it goes on: see settings.ts
 
+alter table rowfleet.attempt add column waiting text; -- what it waits for, with the number behind it
 alter table rowfleet.worker add column trouble text; -- why its last try at a task could not even be claimed or recorded
 
 -- pg_current_snapshot() of the epoch, as text: the same again means that nothing was committed in between. The next
