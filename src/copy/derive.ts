@@ -7,6 +7,7 @@ import { amongCondition, asWritten, betweenConditions, copyOutOfScope, type Scop
 import { refuseInbound } from './derive-spread.ts';
 import { type DeriveContext, names, stage, type Terms, termsOf, vanished } from './derive-terms.ts';
 import { silenceTriggers } from './derive-triggers.ts';
+import { insertWritten } from './insert-edited.ts';
 import { relay } from './relay.ts';
 
 /** What a derivation came to, in target rows. */
@@ -108,12 +109,12 @@ async function findVanished(
   return rowCount ?? 0;
 }
 
-/** Fills a table anew whose rows nothing tells apart. */
+/** Fills a table anew whose rows nothing tells apart; what people wrote comes back as they wrote it. */
 async function replaceAll(
   ctx: DeriveContext,
   { table }: Terms,
 ): Promise<{ inserted: number; deleted: number }> {
-  const { flow, target, down } = ctx;
+  const { flow, target, down, kept = [] } = ctx;
   await refuseInbound(target, flow.target, down);
   const restore = await silenceTriggers(target, flow.target);
   const { rows } = await target.query<{ n: string }>(`select pg_catalog.count(*) as n from ${table} as t`);
@@ -121,6 +122,7 @@ async function replaceAll(
   const { rowCount } = await target.query(
     `insert into ${qualified(flow.target)} (${names(flow)}) overriding system value select ${names(flow)} from ${stage}`,
   );
+  for (const row of kept) await insertWritten(target, flow, row);
   await restore();
   return { inserted: rowCount ?? 0, deleted: Number(rows[0]!.n) };
 }

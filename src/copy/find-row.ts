@@ -9,14 +9,9 @@ import type { ResolvedFlow } from '../plan/types.ts';
 /** Where a driving row is by now. */
 export type FoundAt =
   | { kind: 'there'; range: TidRange; leaf: number; tid: string }
-  /** The source has it no more: there is nothing to load. */
-  | { kind: 'gone' }
+  /** The source has it no more, or not as this row: there is nothing to load. In words, for its history. */
+  | { kind: 'gone'; how: string }
   | { kind: 'lost'; refusal: Refusal };
-
-const lost = (message: string): FoundAt => ({
-  kind: 'lost',
-  refusal: { stage: 'extract', side: 'source', code: 'ROW_LOST', message },
-});
 
 /** The range of the one row that stands at `tid`. */
 function at(flow: ResolvedFlow, leaf: number, tid: string): FoundAt {
@@ -36,14 +31,17 @@ async function findByKey(source: Session, flow: ResolvedFlow, key: Record<string
     `select d.tableoid::pg_catalog.int8 as oid, d.ctid as tid
        from ${flow.only ? 'only ' : ''}${qualified(flow.driving)} as d where ${conditions.join(' and ')}`,
   );
-  if (rows[0] === undefined) return { kind: 'gone' };
+  if (rows[0] === undefined) return { kind: 'gone', how: 'gone from the source' };
   const leaf = flow.leaves.findIndex(({ oid }) => String(oid) === String(rows[0]!.oid));
-  return leaf === -1
-    ? lost('the row stands in a partition that the plan does not know: start a new run')
-    : at(flow, leaf, rows[0].tid);
+  if (leaf !== -1) return at(flow, leaf, rows[0].tid);
+  const message = 'the row stands in a partition that the plan does not know: start a new run';
+  return { kind: 'lost', refusal: { stage: 'extract', side: 'source', code: 'ROW_LOST', message } };
 }
 
-/** A row without a key is known by its place and its values; where one of them changed it may be any row. */
+/**
+ * A row without a key is known by its place and its values. Where one of them changed it may be any row, or none: the
+ * checks tell whether one is missing then.
+ */
 async function findByPlace(source: Session, flow: ResolvedFlow, row: SentRow): Promise<FoundAt> {
   const { rows } = await planQuery<{ same: boolean }>(
     source,
@@ -51,9 +49,7 @@ async function findByPlace(source: Session, flow: ResolvedFlow, row: SentRow): P
        from only ${qualified(flow.leaves[row.leaf]!)} as d where d.ctid = ${literal(row.tid)}::pg_catalog.tid`,
   );
   if (rows[0]?.same === true) return at(flow, row.leaf, row.tid);
-  return lost(
-    'the row has no key, and what stands in its place is not what it was: its flow must be loaded anew',
-  );
+  return { kind: 'gone', how: 'not where it stood, and it has no key: what it became counts as another row' };
 }
 
 /** Finds a driving row that was refused, as the source has it now. */

@@ -13,6 +13,12 @@ function insertStatement(flow: ResolvedFlow): string {
   return `insert into ${qualified(flow.target)} (${names.join(', ')}) overriding system value values (${values.join(', ')})`;
 }
 
+/** Inserts one row as a person wrote it; returns how many the target took. */
+export async function insertWritten(target: Session, flow: ResolvedFlow, row: TargetRow): Promise<number> {
+  const values = flow.columns.map(({ name }) => row[name] ?? null);
+  return (await target.query(insertStatement(flow), values)).rowCount ?? 0;
+}
+
 /** Inserts what a person made of one driving row, all of it or none. Throws what is no row's fault. */
 export async function insertEdited(
   target: Session,
@@ -22,10 +28,7 @@ export async function insertEdited(
   await target.query('savepoint rowfleet_edited');
   let rowsIn = 0;
   try {
-    for (const row of rows) {
-      const values = flow.columns.map(({ name }) => row[name] ?? null);
-      rowsIn += (await target.query(insertStatement(flow), values)).rowCount ?? 0;
-    }
+    for (const row of rows) rowsIn += await insertWritten(target, flow, row);
   } catch (error) {
     if (classify(error, 'target') !== 'row') throw error;
     await target.query('rollback to savepoint rowfleet_edited');

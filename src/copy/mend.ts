@@ -21,10 +21,12 @@ type MendInput = CopyBatchInput;
 
 /** What became of one row: target rows that came of it, or why it is refused once more. */
 type Result =
-  | ({ kind: 'loaded' } & RelayTally)
+  | ({ kind: 'loaded'; how: string } & RelayTally)
   | { kind: 'refused'; refusal: Refusal; found: Extract<FoundAt, { kind: 'there' }> | null };
 
 const foreignKeyViolation = '23503';
+
+const rowsOf = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`;
 
 function resultOf(
   flow: ResolvedFlow,
@@ -32,7 +34,8 @@ function resultOf(
   found: Extract<FoundAt, { kind: 'there' }> | null,
 ): Result {
   if (outcome.kind === 'refused') return { kind: 'refused', refusal: refusalOf(outcome), found };
-  if (outcome.rowsIn === outcome.rowsOut) return { ...outcome, kind: 'loaded' };
+  const how = `${found === null ? 'loaded as edited' : 'loaded as the plan yields it'}: ${rowsOf(outcome.rowsIn)}`;
+  if (outcome.rowsIn === outcome.rowsOut) return { ...outcome, kind: 'loaded', how };
   throw new RowfleetError(
     'ROWS_DIFFER',
     `${flow.name}: of ${outcome.rowsOut} rows ${display(flow.target)} took ${outcome.rowsIn}`,
@@ -46,7 +49,7 @@ async function sendRow(input: MendInput, flow: ResolvedFlow, row: SentRow): Prom
   signal.throwIfAborted();
   if (row.edited !== null) return resultOf(flow, await insertEdited(target, flow, row.edited), null);
   const found = await findRow(source, flow, row);
-  if (found.kind === 'gone') return { kind: 'loaded', rowsOut: 0, rowsIn: 0, bytes: 0 };
+  if (found.kind === 'gone') return { kind: 'loaded', how: found.how, rowsOut: 0, rowsIn: 0, bytes: 0 };
   if (found.kind === 'lost') return { kind: 'refused', refusal: found.refusal, found: null };
   const outcome = await relayUnderSavepoint(
     { session: source, statement: copyOutStatement(flow, found.range) },
@@ -77,7 +80,7 @@ async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): P
 
 async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result: Result): Promise<void> {
   const { claim, source, target, seal } = input;
-  if (result.kind === 'loaded') return settleLoaded(target, claim, row, result.rowsIn);
+  if (result.kind === 'loaded') return settleLoaded(target, claim, row, result);
   await holdAgain(target, claim, row, result.refusal);
   if (result.found === null) return;
   const { leaf, tid, range } = result.found;

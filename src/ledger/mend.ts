@@ -127,19 +127,18 @@ export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Pro
   });
 }
 
-/** Records, in the transaction that loaded it, that a row is in the target. */
+/** Records, in the transaction that loaded it, that a row is in the target, and how it came there. */
 export async function settleLoaded(
   on: Session,
   claim: ClaimedTask,
   row: SentRow,
-  rowsIn: number,
+  { rowsIn, how }: { rowsIn: number; how: string },
 ): Promise<void> {
-  const how = row.edited === null ? 'as the plan yields it' : 'as edited';
   await on.query(
     `update rowfleet.quarantine
         set state = 'loaded', rows_in = $2, settled_at = clock_timestamp(), settled_by = $3, history = ${deed('$3', '$4')}
       where id = $1`,
-    [row.id, rowsIn, `task ${claim.taskId}`, `loaded ${how}: ${rowsIn} ${rowsIn === 1 ? 'row' : 'rows'}`],
+    [row.id, rowsIn, `task ${claim.taskId}`, how],
   );
 }
 
