@@ -119,6 +119,9 @@ export async function attemptTask(
 ): Promise<AttemptOutcome> {
   let live: LiveWork | undefined;
   let maxRetries = 0;
+  // Not AbortSignal.any: a signal that outlives thousands of attempts would keep a little of each.
+  const onLeave = () => live?.abort.abort(signal.reason);
+  signal.addEventListener('abort', onLeave, { once: true });
   try {
     return await withSession(member.ledger.pool, async (session) => {
       const claim = await bound(session, AbortSignal.timeout(claimWithinMs), () =>
@@ -131,7 +134,8 @@ export async function attemptTask(
       await barrier('task.claimed');
       const run = await member.plans.load(claim);
       maxRetries = run.plan.settings.maxRetries;
-      const stop = AbortSignal.any([signal, current.abort.signal]);
+      if (signal.aborted) onLeave();
+      const stop = current.abort.signal;
       const onBytes = (bytes: number) => {
         current.bytes += bytes;
       };
@@ -146,6 +150,7 @@ export async function attemptTask(
     if (live === undefined) throw error;
     return await settleFailure(member, live.claim, error, maxRetries);
   } finally {
+    signal.removeEventListener('abort', onLeave);
     if (live !== undefined) member.attempts.delete(live);
   }
 }

@@ -11,7 +11,7 @@ import { finishTask } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readObject, setObjectState } from '../src/ledger/objects.ts';
 import { setWorkerSlots } from '../src/ledger/workers.ts';
-import { withSession } from '../src/pg/session.ts';
+import { bound, withSession } from '../src/pg/session.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
 import type { Work } from './attempt.ts';
 import { join, type Member, type MemberOptions, slotRangeOf } from './member.ts';
@@ -68,14 +68,16 @@ async function buildWork(member: Member, work: Work): Promise<void> {
   } catch (error) {
     if (signal.aborted) throw error;
     // The rows do not allow it: that is a finding, and the run goes on to verify.
-    await withSession(member.ledger.pool, async (other) => {
-      const finding = await buildProblem(other, object.captured, error);
-      if (finding === undefined) throw error;
-      await inTransaction(other, 'read committed', async () => {
-        await insertFindings(other, claim.runId, claim.taskId, [finding]);
-        await finishTask(other, claim, { seconds: seconds(), evidence: { findings: 1 } });
-      });
-    });
+    await withSession(member.ledger.pool, (other) =>
+      bound(other, signal, async () => {
+        const finding = await buildProblem(other, object.captured, error);
+        if (finding === undefined) throw error;
+        await inTransaction(other, 'read committed', async () => {
+          await insertFindings(other, claim.runId, claim.taskId, [finding]);
+          await finishTask(other, claim, { seconds: seconds(), evidence: { findings: 1 } });
+        });
+      }),
+    );
   }
 }
 

@@ -29,6 +29,16 @@ export class PlanMoved extends RowfleetError {
   }
 }
 
+interface OpenedRun {
+  run: LoadedRun;
+  pool: pg.Pool;
+}
+
+/** Closes the sessions of a run as they come back. */
+async function end(opened: Promise<OpenedRun>): Promise<void> {
+  await opened.then(({ pool }) => pool.end()).catch(() => {});
+}
+
 /**
  * The plans of the runs this worker works for, each read once and held against its hash. Over all runs
  * together at most `maxSources` source sessions are in use.
@@ -37,8 +47,8 @@ export class RunPlans {
   readonly #ledger: Queryable;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #maxSources: number;
-  readonly #runs = new Map<string, LoadedRun>();
-  readonly #pools: pg.Pool[] = [];
+  /** By run: the plan's hash, and the plan with the pool of its source. */
+  readonly #runs = new Map<string, { planHash: string; opened: Promise<OpenedRun> }>();
 
   constructor(ledger: Queryable, maxSources: number) {
     this.#ledger = ledger;
@@ -51,10 +61,23 @@ export class RunPlans {
     this.#limit.concurrency = sessions;
   }
 
-  /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked. */
+  /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked, and PlanRevised. */
   async load(claim: ClaimedTask): Promise<LoadedRun> {
     const known = this.#runs.get(claim.runId);
-    if (known?.planHash === claim.planHash) return known;
+    if (known?.planHash === claim.planHash) return (await known.opened).run;
+    const opened = this.#open(claim);
+    const entry = { planHash: claim.planHash, opened };
+    this.#runs.set(claim.runId, entry);
+    if (known !== undefined) void end(known.opened);
+    try {
+      return (await opened).run;
+    } catch (error) {
+      if (this.#runs.get(claim.runId) === entry) this.#runs.delete(claim.runId);
+      throw error;
+    }
+  }
+
+  async #open(claim: ClaimedTask): Promise<OpenedRun> {
     const run = await readRun(this.#ledger, claim.runId);
     if (run.planHash !== claim.planHash) throw new PlanRevised(run.id);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
@@ -63,25 +86,25 @@ export class RunPlans {
       max: this.#maxSources,
       applicationName: `rowfleet run ${run.id}`,
     });
-    this.#pools.push(pool);
     let isRight = false;
     const checked = async <T>(source: Session, fn: (source: Session) => Promise<T>): Promise<T> => {
       if (!isRight) await requireDatabase(source, run.plan.source.identity, endpoint.label);
       isRight = true;
       return watched(source, endpoint, () => fn(source));
     };
-    const loaded: LoadedRun = {
-      id: run.id,
-      plan: run.plan,
-      planHash: claim.planHash,
-      withSource: (signal, fn) =>
-        this.#limit(() => withSession(pool, (source) => bound(source, signal, () => checked(source, fn)))),
+    return {
+      pool,
+      run: {
+        id: run.id,
+        plan: run.plan,
+        planHash: claim.planHash,
+        withSource: (signal, fn) =>
+          this.#limit(() => withSession(pool, (source) => bound(source, signal, () => checked(source, fn)))),
+      },
     };
-    this.#runs.set(run.id, loaded);
-    return loaded;
   }
 
   async close(): Promise<void> {
-    await Promise.allSettled(this.#pools.map((pool) => pool.end()));
+    await Promise.all([...this.#runs.values()].map(({ opened }) => end(opened)));
   }
 }
