@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { readCancelledFlows } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { lockRun } from '../ledger/lock-run.ts';
 import { discardRows, lockQuarantined, sendRows, setEdited } from '../ledger/mend.ts';
@@ -87,6 +88,17 @@ async function selectRows(
   );
 }
 
+async function refuseCancelled(tx: Session, run: Run, due: Locked): Promise<void> {
+  const cancelled = await readCancelledFlows(tx, run.id);
+  const row = due.find(({ flow }) => cancelled.includes(flow));
+  if (row === undefined) return;
+  throw usageError(
+    'FLOW_CANCELLED',
+    `row ${row.id} is of flow ${row.flow}, which is cancelled`,
+    `take it up again with: rowfleet resume ${run.id} --flow ${row.flow}`,
+  );
+}
+
 /** Writes down the edits of rows that are sent; one that changes nothing is none. Tells how many there were. */
 async function keepEdits(tx: Session, run: Run, due: Locked, edits: RowEdit[], seal: Seal): Promise<number> {
   const byId = new Map(edits.map((edit) => [edit.id, edit]));
@@ -109,7 +121,7 @@ const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quaranti
 /**
  * Sends rows of a run's quarantine again and lets the run go on: each is loaded as the plan yields it by then, or as a
  * person edited it. Rows that are sent or loaded already are left alone. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
- * ROW_UNKNOWN, ROWS_NONE, EDIT_INVALID, and SEAL_KEY_MISSING where edits cannot be kept as the rows are.
+ * ROW_UNKNOWN, ROWS_NONE, FLOW_CANCELLED, EDIT_INVALID, and SEAL_KEY_MISSING where edits cannot be kept as the rows are.
  */
 export function sendRefused(
   ledger: Ledger,
@@ -124,6 +136,7 @@ export function sendRefused(
       requireOpen(run, 'sent again');
       requireBeforeChecks(run);
       const { due, left } = await selectRows(tx, run, selection, ['held', 'discarded']);
+      await refuseCancelled(tx, run, due);
       for (const flow of run.plan.flows) {
         const ids = due.filter((row) => row.flow === flow.name).map(({ id }) => id);
         if (ids.length > 0)

@@ -75,6 +75,11 @@ export async function discardRows(
   );
 }
 
+/** SQL of a row's state; what was sent by a task that was then cancelled is held again. */
+const stateNow = `case when state = 'sent' and not exists (
+    select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running', 'failed')
+       and t.spec -> 'quarantine' ? q.id::text) then 'held' else state end`;
+
 /** Ids and states of rows of a run, kept from others until this transaction ends: those named, or those held. */
 export async function lockQuarantined(
   on: Session,
@@ -82,9 +87,10 @@ export async function lockQuarantined(
   { ids, flow }: { ids?: string[]; flow?: string },
 ): Promise<(KeptRow & { state: QuarantineState })[]> {
   const { rows } = await on.query(
-    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", state from rowfleet.quarantine
+    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", ${stateNow} as state
+       from rowfleet.quarantine q
       where run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
-        and ($2::bigint[] is not null or state = 'held')
+        and ($2::bigint[] is not null or ${stateNow} = 'held')
       order by id for update`,
     [runId, ids ?? null, flow ?? null],
   );
