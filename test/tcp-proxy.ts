@@ -5,7 +5,7 @@ import { createServer, Socket } from 'node:net';
  * `pass`: hands it on.
  * `stall`: keeps it, and hands it on later.
  * `drop`: swallows it, in both directions, without a word: as when a host vanishes or a firewall forgets a connection.
- * `cut`: every connection is reset, and so is each new one.
+ * `cut`: every connection is ended, and so is each new one.
  */
 export type ProxyMode = 'pass' | 'stall' | 'drop' | 'cut';
 
@@ -32,7 +32,7 @@ export async function startTcpProxy(url: string): Promise<TcpProxy> {
 
   const cut = (link: Link) => {
     links.delete(link);
-    for (const end of link.ends) end.resetAndDestroy();
+    for (const end of link.ends) end.destroy();
   };
   const apply = (link: Link) => {
     if (mode === 'cut') return cut(link);
