@@ -1,7 +1,14 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
-import { finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
-import { holdAgain, keepFound, lockSent, type SentRow, settleLoaded } from '../ledger/mend.ts';
+import { finishTask, lockClaim, type Tally, TaskLocked } from '../ledger/claim.ts';
+import {
+  hasEarlierMend,
+  holdAgain,
+  keepFound,
+  lockSent,
+  type SentRow,
+  settleLoaded,
+} from '../ledger/mend.ts';
 import type { Refusal } from '../ledger/quarantine.ts';
 import { display } from '../pg/quote.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -59,6 +66,9 @@ async function sendRow(input: MendInput, flow: ResolvedFlow, row: SentRow): Prom
   return resultOf(flow, outcome, found);
 }
 
+const codeOf = (result: Result): string | undefined =>
+  result.kind === 'refused' ? result.refusal.code : undefined;
+
 /** Sends all rows; what a foreign key refused is sent again for as long as that lets others in that it may refer to. */
 async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): Promise<Map<SentRow, Result>> {
   const results = new Map<SentRow, Result>();
@@ -70,10 +80,7 @@ async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): P
       results.set(row, result);
       loaded ||= result.kind === 'loaded';
     }
-    due = due.filter((row) => {
-      const result = results.get(row)!;
-      return result.kind === 'refused' && result.refusal.code === foreignKeyViolation;
-    });
+    due = due.filter((row) => codeOf(results.get(row)!) === foreignKeyViolation);
   }
   return results;
 }
@@ -101,6 +108,9 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     'repeatable read, read only',
     async () => {
       const sent = await sendAll(input, flow, rows);
+      // What it refers to may be on its way too.
+      const lacks = [...sent.values()].some((result) => codeOf(result) === foreignKeyViolation);
+      if (lacks && (await hasEarlierMend(target, claim))) throw new TaskLocked(claim.taskId);
       for (const [row, result] of sent) await settle(input, flow, row, result);
       return [...sent.values()];
     },

@@ -205,7 +205,16 @@ export async function readEditedRows(
   return byFlow;
 }
 
-/** Whether refused rows are being sent again. */
+/** Whether rows that were sent before those of a task are still on their way. */
+export async function hasEarlierMend(on: Queryable, claim: ClaimedTask): Promise<boolean> {
+  const { rowCount } = await on.query(
+    `select 1 from rowfleet.task where run_id = $1 and kind = 'mend' and id < $2 and state in ('waiting', 'running') limit 1`,
+    [claim.runId, claim.taskId],
+  );
+  return rowCount === 1;
+}
+
+/** How many tasks that send refused rows again are not done. */
 export async function countOpenMends(on: Queryable, runId: string): Promise<number> {
   const { rows } = await on.query(
     `select count(*)::int as n from rowfleet.task

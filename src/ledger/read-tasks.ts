@@ -98,12 +98,12 @@ export async function readBuildsAndChecks(session: Session, runId: string): Prom
 
 /** Which batch it is, and what it reads: `batch 12 of book, blocks 40 to 80`. */
 const batchLabel = `
-  'batch ' || t.id || ' of ' || t.flow || coalesce(
+  case t.kind when 'mend' then 'refused rows ' else 'batch ' end || t.id || ' of ' || t.flow || coalesce(
     ', blocks ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'),
     case t.spec ->> 'scope' when 'whole' then ', all of it' when 'range' then
       ', keys from ' || coalesce(t.spec ->> 'from', 'the first') || ' to ' || coalesce(t.spec ->> 'to', 'the last') end, '')`;
 
-/** Batches whose last attempts failed and that are not done, worst first; at most `limit` (defaults to 20). */
+/** Batches, and refused rows sent again, whose last attempts failed and that are not done, worst first; at most `limit` (defaults to 20). */
 export async function readTroubledBatches(
   session: Session,
   runId: string,
@@ -111,7 +111,7 @@ export async function readTroubledBatches(
 ): Promise<TaskProgress[]> {
   const { rows } = await session.query(
     `select ${taskColumns(batchLabel)} from rowfleet.task t
-     where t.run_id = $1 and t.kind = 'batch' and t.state in ('waiting', 'running', 'failed') and t.error is not null
+     where t.run_id = $1 and t.kind in ('batch', 'mend') and t.state in ('waiting', 'running', 'failed') and t.error is not null
      order by t.state = 'failed' desc, t.failures desc, t.id limit $2`,
     [runId, limit],
   );

@@ -95,7 +95,11 @@ async function retry(file: PlanFile, options: RetryOptions, given: string[]): Pr
       return settled;
     });
     report(run.id, sent, options);
-    if (goesOnBySelf && options.attach !== true) return exitCode.verified;
+    if (goesOnBySelf && options.attach !== true) {
+      if (options.json !== true)
+        say(`  rowfleet status ${run.id} -c ${file.given}   shows what becomes of them`);
+      return exitCode.verified;
+    }
     return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
   });
 }
