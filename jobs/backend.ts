@@ -11,7 +11,7 @@ import { Redis } from 'ioredis';
 import { RowfleetError } from '../src/errors.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { settledConfig } from '../src/pg/client.ts';
-import { withSession } from '../src/pg/session.ts';
+import { serverKeepalive, withSession } from '../src/pg/session.ts';
 
 /** The schema of the PostgreSQL backend, beside the ledger in the target database. */
 export const queueSchema = 'rowfleet_queue';
@@ -133,8 +133,10 @@ async function openPostgresBackend(ledger: Ledger): Promise<QueueBackend> {
   await withSession(ledger.pool, (session) => runMigrations(session, queueSchema));
   const { Queue: PgQueue, Worker: PgWorker } = withBackend(createPostgresBackend);
   const config = await settledConfig(ledger.endpoint);
+  const keepalive = Object.entries(serverKeepalive).map(([name, value]) => `-c ${name}=${value}`);
   const connection = (max: number) => ({
     ...(config as Record<string, unknown>),
+    options: [config.options, ...keepalive].join(' ').trim(),
     application_name: 'rowfleet queue',
     keepAlive: true,
     query_timeout: answerWithinMs,

@@ -19,6 +19,9 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
+/** After so long the keepalive of either end would have found out. */
+const droppedForMs = 25_000;
+
 interface Link {
   ends: [Socket, Socket];
   dropped: boolean;
@@ -36,7 +39,10 @@ export async function startTcpProxy(url: string): Promise<TcpProxy> {
   };
   const apply = (link: Link) => {
     if (mode === 'cut') return cut(link);
-    if (mode === 'drop') link.dropped = true;
+    if (mode === 'drop' && !link.dropped) {
+      link.dropped = true;
+      setTimeout(() => cut(link), droppedForMs).unref();
+    }
     for (const end of link.ends) {
       if (mode === 'stall') end.pause();
       else end.resume();

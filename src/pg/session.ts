@@ -27,9 +27,12 @@ export const pins: Readonly<Record<string, string>> = {
 };
 
 /** What the server is to notice by itself when a client's host has gone without a word: within half a minute. */
-const serverKeepalive = `
-  set tcp_keepalives_idle = 10; set tcp_keepalives_interval = 5; set tcp_keepalives_count = 3;
-  set tcp_user_timeout = 25000`;
+export const serverKeepalive: Readonly<Record<string, number>> = {
+  tcp_keepalives_idle: 10,
+  tcp_keepalives_interval: 5,
+  tcp_keepalives_count: 3,
+  tcp_user_timeout: 25_000,
+};
 
 const pinWithinMs = 15_000;
 
@@ -58,9 +61,10 @@ async function pin(session: Session): Promise<void> {
             where pg_catalog.current_setting('server_version_num')::int >= 170000`,
     query_timeout: pinWithinMs,
   } as pg.QueryConfig);
-  // Lets the server notice within seconds that its client has gone while a statement runs (PostgreSQL 14+).
+  const keepalive = Object.entries(serverKeepalive).map(([name, value]) => `set ${name} = ${value}`);
+  // The first lets the server notice within seconds that its client has gone while a statement runs (PostgreSQL 14+).
   await session.query({
-    text: `set client_connection_check_interval = 2000; ${serverKeepalive}`,
+    text: ['set client_connection_check_interval = 2000', ...keepalive].join('; '),
     query_timeout: pinWithinMs,
   } as pg.QueryConfig);
 }
