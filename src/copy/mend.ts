@@ -107,10 +107,11 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     source,
     'repeatable read, read only',
     async () => {
+      // What a row refers to may be on its way too. Asked before: it may arrive while these are sent.
+      const others = await hasEarlierMend(target, claim);
       const sent = await sendAll(input, flow, rows);
-      // What it refers to may be on its way too.
       const lacks = [...sent.values()].some((result) => codeOf(result) === foreignKeyViolation);
-      if (lacks && (await hasEarlierMend(target, claim))) throw new TaskLocked(claim.taskId);
+      if (lacks && others) throw new TaskLocked(claim.taskId);
       for (const [row, result] of sent) await settle(input, flow, row, result);
       return [...sent.values()];
     },
