@@ -3,7 +3,7 @@ import { usageError } from '../../src/errors.ts';
 import type { QuarantineState } from '../../src/ledger/read-quarantine.ts';
 import type { Endpoint } from '../../src/pg/endpoint.ts';
 import type { CommonOptions } from './command.ts';
-import { openPlanFile, shellWord } from './plan-file.ts';
+import { openPlanFile } from './plan-file.ts';
 import { runIdOf, targetOf } from './target.ts';
 
 const states: readonly QuarantineState[] = ['held', 'sent', 'loaded', 'discarded'];
@@ -17,7 +17,7 @@ export interface LookOptions extends CommonOptions {
 
 /** Options of commands that act on rows of a quarantine. */
 export interface SelectOptions extends CommonOptions {
-  config: string;
+  config?: string;
   run?: string;
   flow?: string;
   all?: boolean;
@@ -48,10 +48,6 @@ export function lookAt(options: LookOptions): { target: Endpoint; planName?: str
   const { target, plan } = openPlanFile(options.config, options);
   return { target, planName: plan.name };
 }
-
-/** The plan as suggested commands name it: the one given, else the one that the run was started with. */
-export const planWord = ({ config }: { config?: string }, planFile: string): string =>
-  config === undefined ? planFile : shellWord(config);
 
 /** Ids of rows from the command line. Throws ROW_ID_INVALID. */
 export function rowIdsOf(given: string[]): string[] {

@@ -19,27 +19,26 @@ import { deleteTasks, deleteUnfinishedBuilds, isCopyDone, reopenFailedTasks } fr
 import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 
+/** The newest unfinished run of a plan, or the only one of the target. */
+function unfinishedRun(runs: Run[], planName: string | undefined): Run {
+  const [newest, ...others] = runs.filter((run) => planName === undefined || run.name === planName);
+  const of = planName === undefined ? 'this target' : `plan "${planName}"`;
+  if (newest === undefined)
+    throw usageError('NOTHING_UNFINISHED', `${of} has no unfinished run here`, 'see `rowfleet status`');
+  if (planName !== undefined || others.length === 0) return newest;
+  const ids = [newest, ...others].map(({ id }) => id).join(', ');
+  throw usageError('RUN_AMBIGUOUS', `${of} has several unfinished runs: ${ids}`, 'name one of them');
+}
+
 /**
- * The run that a command is about: the one named, or the plan's only unfinished one. Throws RUN_UNKNOWN,
- * RUN_OTHER_PLAN, or NOTHING_UNFINISHED.
+ * The run that a command is about: the one named, or the plan's only unfinished one; without a plan, the target's.
+ * Throws RUN_UNKNOWN, RUN_OTHER_PLAN, NOTHING_UNFINISHED or RUN_AMBIGUOUS.
  */
-export async function chooseRun(ledger: Ledger, planName: string, runId?: string): Promise<Run> {
-  if (runId !== undefined) {
-    const run = await readRun(ledger.pool, runId);
-    if (run.name === planName) return run;
-    throw usageError(
-      'RUN_OTHER_PLAN',
-      `run ${runId} belongs to plan "${run.name}"`,
-      'name that plan with -c',
-    );
-  }
-  const own = (await readUnfinishedRuns(ledger.pool)).filter((run) => run.name === planName);
-  if (own[0] !== undefined) return own[0];
-  throw usageError(
-    'NOTHING_UNFINISHED',
-    `plan "${planName}" has no unfinished run here`,
-    'see `rowfleet status`',
-  );
+export async function chooseRun(ledger: Ledger, planName?: string, runId?: string): Promise<Run> {
+  if (runId === undefined) return unfinishedRun(await readUnfinishedRuns(ledger.pool), planName);
+  const run = await readRun(ledger.pool, runId);
+  if (planName === undefined || run.name === planName) return run;
+  throw usageError('RUN_OTHER_PLAN', `run ${runId} belongs to plan "${run.name}"`, 'name that plan with -c');
 }
 
 /** Went to its end without being verified: it is verified anew. */

@@ -1,16 +1,14 @@
 import type { Command } from 'commander';
-import { withLedger } from '../../../src/control/open.ts';
 import { pauseRun } from '../../../src/control/pause.ts';
-import { chooseRun } from '../../../src/control/resume.ts';
 import { timeOfDay } from '../../units.ts';
-import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
+import { planWord, type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { openPlanFile, shellWord } from '../plan-file.ts';
+import { shellWord } from '../plan-file.ts';
 import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
 
-interface PauseOptions extends CommonOptions {
-  config: string;
+interface PauseOptions extends RunOptions {
   flow?: string;
   reason?: string;
 }
@@ -24,8 +22,8 @@ export function addPause(program: Command): void {
       'Pauses a run, or one of its flows: batches under way run to their end, nothing more is begun. The fleet stays, and ' +
         'so does the snapshot of the source. `rowfleet resume` lets it go on.',
     )
-    .argument('[run]', 'id of the run; the unfinished one of the plan by default');
-  withPlanOption(command)
+    .argument('[run]', 'id of the run; the unfinished one by default');
+  withTargetOption(command)
     .option('--flow <name>', 'pause only this flow')
     .option('--reason <text>', 'what status tells those who wonder')
     .addHelpText(
@@ -35,9 +33,7 @@ export function addPause(program: Command): void {
   withCommonOptions(command).action(
     perform(async (options: PauseOptions, run?: string) => {
       const runId = run === undefined ? undefined : runIdOf(run);
-      const file = openPlanFile(options.config, options);
-      return withLedger(file.target, async (ledger) => {
-        const run = await chooseRun(ledger, file.plan.name, runId);
+      return withChosenRun(options, runId, async (ledger, run) => {
         const { flow, reason } = options;
         const there = await pauseRun(ledger, run, { flow, reason, actor: actor() });
         if (options.json === true) {
@@ -48,7 +44,7 @@ export function addPause(program: Command): void {
         const only = flow === undefined ? '' : ` --flow ${printable(shellWord(flow))}`;
         if (there === null) say(`${what} is paused: what is under way runs to its end`);
         else say(`${what} is paused already, since ${timeOfDay(there.since)}: ${printable(there.reason)}`);
-        say(`  rowfleet resume -c ${file.given} ${run.id}${only}   goes on with it`);
+        say(`  rowfleet resume -c ${planWord(options, run)} ${run.id}${only}   goes on with it`);
         return exitCode.verified;
       });
     }),

@@ -1,17 +1,11 @@
 import type { Command } from 'commander';
-import { withLedger } from '../../../src/control/open.ts';
-import { chooseRun } from '../../../src/control/resume.ts';
 import { changeSettings, parseSettings, settingsOf } from '../../../src/control/settings.ts';
 import type { EffectiveSettings } from '../../../src/run/effective-settings.ts';
-import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
+import { type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { openPlanFile } from '../plan-file.ts';
 import { left } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
-
-interface SetOptions extends CommonOptions {
-  config: string;
-}
 
 const origins = { set: 'set for this run', plan: 'of the plan', default: 'default' };
 
@@ -39,20 +33,18 @@ export function addSet(program: Command): void {
         '  max_mb=<n>         how much a batch may carry\n\n' +
         'A value of default takes back what was set.',
     )
-    .argument('[run]', 'id of the run; the unfinished one of the plan by default')
+    .argument('[run]', 'id of the run; the unfinished one by default')
     .argument('[assignments...]', 'such as concurrency=4');
-  withPlanOption(command).addHelpText(
+  withTargetOption(command).addHelpText(
     'after',
     '\nExample:\n  rowfleet set -c plan.yaml concurrency=2 batch_seconds=5',
   );
   withCommonOptions(command).action(
-    perform(async (options: SetOptions, first?: string, rest?: unknown) => {
+    perform(async (options: RunOptions, first?: string, rest?: unknown) => {
       const given = [...(first === undefined ? [] : [first]), ...(rest as string[])];
       const runId = /^\d/.test(given[0] ?? '') ? runIdOf(given[0]!) : undefined;
       const changes = parseSettings(runId === undefined ? given : given.slice(1));
-      const file = openPlanFile(options.config, options);
-      return withLedger(file.target, async (ledger) => {
-        const run = await chooseRun(ledger, file.plan.name, runId);
+      return withChosenRun(options, runId, async (ledger, run) => {
         const settings =
           Object.keys(changes).length === 0
             ? settingsOf(run)

@@ -1,11 +1,9 @@
 import type { Command } from 'commander';
-import { withLedger } from '../../../../src/control/open.ts';
 import { discardRefused } from '../../../../src/control/quarantine.ts';
-import { chooseRun } from '../../../../src/control/resume.ts';
 import { plural } from '../../../units.ts';
-import { emit, perform, say, withCommonOptions, withPlanOption } from '../../command.ts';
+import { withChosenRun, withTargetOption } from '../../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
-import { openPlanFile } from '../../plan-file.ts';
 import { type SelectOptions, selectionOf, withSelectOptions } from '../../quarantine-options.ts';
 import { renderLeft } from '../../render/quarantine.ts';
 import { actor } from '../../target.ts';
@@ -20,7 +18,7 @@ export function addDiscard(group: Command): void {
         'with 3. A row that was discarded can still be sent again.',
     )
     .argument('[id...]', 'ids of rows');
-  withPlanOption(withSelectOptions(command))
+  withTargetOption(withSelectOptions(command))
     .requiredOption('--reason <text>', 'why, for those who read the record')
     .addHelpText(
       'after',
@@ -29,9 +27,7 @@ export function addDiscard(group: Command): void {
   withCommonOptions(command).action(
     perform(async (options: SelectOptions & { reason: string }, given: string[]) => {
       const { runId, ...rows } = selectionOf(options, given);
-      const file = openPlanFile(options.config, options);
-      await withLedger(file.target, async (ledger) => {
-        const run = await chooseRun(ledger, file.plan.name, runId);
+      await withChosenRun(options, runId, async (ledger, run) => {
         const settled = await discardRefused(ledger, run.id, {
           ...{ ...rows, reason: options.reason, actor: actor() },
         });

@@ -17,6 +17,7 @@ import { renderLeft } from '../../render/quarantine.ts';
 import { actor } from '../../target.ts';
 
 interface RetryOptions extends SelectOptions {
+  config: string;
   from?: string;
   attach?: boolean;
 }

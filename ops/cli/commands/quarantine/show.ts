@@ -2,9 +2,10 @@ import type { Command } from 'commander';
 import { withLedger } from '../../../../src/control/open.ts';
 import { readRows } from '../../../../src/progress/quarantine.ts';
 import { readProgress } from '../../../../src/progress/snapshot.ts';
+import { planWord } from '../../chosen-run.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
-import { type LookOptions, lookAt, planWord, rowIdsOf } from '../../quarantine-options.ts';
+import { type LookOptions, lookAt, rowIdsOf } from '../../quarantine-options.ts';
 import { wantsColor } from '../../render/color.ts';
 import { renderRow } from '../../render/quarantine.ts';
 
@@ -28,11 +29,7 @@ export function addShow(group: Command): void {
         for (const row of await readRows(ledger, ids, process.env)) {
           const { run } = await readProgress(ledger, row.runId);
           if (options.json === true) emit('row', row);
-          else
-            say(
-              ...(row.id === ids[0] ? [] : ['']),
-              ...renderRow(row, planWord(options, run.planFile), color),
-            );
+          else say(...(row.id === ids[0] ? [] : ['']), ...renderRow(row, planWord(options, run), color));
         }
       });
       return exitCode.verified;
