@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest';
+import { comparePlans, continued, otherMigration } from '../../src/plan/compare-plans.ts';
+import { planHash } from '../../src/plan/hash.ts';
+import type { ResolvedColumn, ResolvedPlan } from '../../src/plan/types.ts';
+import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
+
+const flow: HandMadeFlow = { from: 'a x', to: 'b', columns: { id: 'x.id', name: ['x.name', 'varchar(12)'] } };
+const planOf = (change: Partial<HandMadeFlow> = {}): ResolvedPlan =>
+  handMadePlan([{ ...flow, ...change }], { b: ['id'] });
+const before = planOf();
+
+/** The plan with a column resolved otherwise, as after a change of a table. */
+function retyped(change: Partial<ResolvedColumn>): ResolvedPlan {
+  const [only] = before.flows;
+  const columns = only!.columns.map((column) => (column.name === 'name' ? { ...column, ...change } : column));
+  return { ...before, flows: [{ ...only!, columns }] };
+}
+
+it.each<[string, ResolvedPlan, string, 'same' | 'values' | 'keys']>([
+  ['a column of the key', planOf({ columns: { ...flow.columns, id: '-x.id' } }), 'column id', 'keys'],
+  [
+    'another column',
+    planOf({ columns: { ...flow.columns, name: 'upper(x.name)' } }),
+    'column name',
+    'values',
+  ],
+  ['a column more', planOf({ columns: { ...flow.columns, more: 'x.more' } }), 'column more', 'values'],
+  ['a column less', planOf({ columns: { id: 'x.id' } }), 'column name', 'values'],
+  ['a where', planOf({ where: 'x.id > 5' }), 'where', 'keys'],
+  ['a join', planOf({ join: 'join c on true' }), 'join', 'keys'],
+  ['an alias', planOf({ from: 'a y' }), 'alias', 'same'],
+  ['a wider type', retyped({ targetType: 'varchar(40)' }), 'column name', 'same'],
+  ['a finer type', retyped({ compareExpression: 'round(x.name, 4)' }), 'column name', 'values'],
+])('what is loaded again for %s', (_, after, what, rows) => {
+  expect(comparePlans(before, after)).toMatchObject([{ flow: 'b', what, rows }]);
+});
+
+it('settings change nothing about rows, and are called as in the plan', () => {
+  const settings = { ...before.settings, batchTimeoutMs: 5, quarantineLimit: { ratio: 0.01, rows: 1000 } };
+  expect(comparePlans(before, { ...before, settings })).toEqual([
+    { flow: null, what: 'timeout_per_batch (ms)', before: '30000', after: '5', rows: 'same' },
+  ]);
+});
+
+it('keys that the run has taken down are known from before', () => {
+  const down = { ...before, allowNonEmpty: true, targets: before.targets.map((t) => ({ ...t, key: [] })) };
+  expect(planHash(continued(before, down))).toBe(planHash(before));
+});
+
+it('another database, another table or another flow is another migration', () => {
+  const elsewhere = { ...before, source: { ...before.source, identity: 'other' } };
+  expect(otherMigration(before, elsewhere)).toBe('its source is another database');
+  expect(otherMigration(before, planOf({ to: 'c', name: 'b' }))).toBe(
+    'flow b fills public.c, and filled public.b',
+  );
+  expect(otherMigration(before, planOf({ name: 'renamed' }))).toBe('flow b is gone');
+  expect(otherMigration(before, handMadePlan([flow, { ...flow, name: 'more' }]))).toBe('flow more is new');
+  expect(otherMigration(before, planOf({ where: 'x.id > 5' }))).toBeUndefined();
+});
