@@ -55,10 +55,14 @@ async function pin(session: Session): Promise<void> {
     values: values.flat(),
     query_timeout: pinWithinMs,
   } as pg.QueryConfig);
-  // Version 17's, and no setting that an older server knows.
+  // Version 17's, and no setting that an older server knows; and what was called verified, or was started, a crash of the
+  // server must not take back.
   await session.query({
     text: `select pg_catalog.set_config('transaction_timeout', '0', false)
-            where pg_catalog.current_setting('server_version_num')::int >= 170000`,
+            where pg_catalog.current_setting('server_version_num')::int >= 170000
+           union all
+           select pg_catalog.set_config('synchronous_commit', 'local', false)
+            where pg_catalog.current_setting('synchronous_commit') = 'off'`,
     query_timeout: pinWithinMs,
   } as pg.QueryConfig);
   const keepalive = Object.entries(serverKeepalive).map(([name, value]) => `set ${name} = ${value}`);
