@@ -5,7 +5,7 @@ import { barrier } from '../src/barrier.ts';
 import { bringBack } from '../src/constraints/apply.ts';
 import { buildProblem } from '../src/constraints/build-problem.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
-import { mendRows } from '../src/copy/mend.ts';
+import { mendRows } from '../src/copy/mend/mend-rows.ts';
 import { RowfleetError } from '../src/errors.ts';
 import { finishTask } from '../src/ledger/claim.ts';
 import { insertFindings } from '../src/ledger/findings.ts';

@@ -1,4 +1,4 @@
-import { ownRows } from '../copy/derive-own-rows.ts';
+import { ownRows } from '../copy/derive/own-rows.ts';
 import { usageError } from '../errors.ts';
 import { readCancelledFlows, readOpenFlows, readRowsBefore } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';

@@ -1,4 +1,4 @@
-import { ownRows } from '../copy/derive-own-rows.ts';
+import { ownRows } from '../copy/derive/own-rows.ts';
 import { RowfleetError, usageError } from '../errors.ts';
 import { readCancelledFlows, readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
 import { insertReload, withdrawReloads } from '../ledger/requeue.ts';

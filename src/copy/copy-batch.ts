@@ -10,10 +10,10 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { blockRange, copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
+import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
-import { cornerBatch, type QuarantineTally } from './quarantine.ts';
 import { relay } from './relay.ts';
-import { reloadBatch } from './reload-batch.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
 export class SnapshotGone extends RowfleetError {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { captureObjects } from '../../src/constraints/capture.ts';
-import { type Derived, derive } from '../../src/copy/derive.ts';
-import type { Scope } from '../../src/copy/derive-scope.ts';
-import type { DeriveContext } from '../../src/copy/derive-terms.ts';
+import { type Derived, derive } from '../../src/copy/derive/derive.ts';
+import type { Scope } from '../../src/copy/derive/scope.ts';
+import type { DeriveContext } from '../../src/copy/derive/terms.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { compareDatabases, type TablePair } from '../compare.ts';
 import { copyFlow, resolveGood } from '../plan.ts';

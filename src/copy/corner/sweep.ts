@@ -1,13 +1,13 @@
-import type { Refusal } from '../ledger/quarantine.ts';
-import { refusalMessage } from '../pg/errors.ts';
-import { classify } from '../pg/failure-class.ts';
-import { display, ident, literal, qualified } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import { batchSelect, type TidRange } from '../plan/select.ts';
+import type { Refusal } from '../../ledger/quarantine.ts';
+import { refusalMessage } from '../../pg/errors.ts';
+import { classify } from '../../pg/failure-class.ts';
+import { display, ident, literal, qualified } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import { batchSelect, type TidRange } from '../../plan/select.ts';
+import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import type { CornerContext, CorneredRow } from './corner.ts';
 import { halve } from './halve.ts';
 import { refusalOf, stageOf } from './refusal.ts';
-import { relayUnderSavepoint } from './relay-under-savepoint.ts';
 import { readTargetRules, type TargetRules } from './target-rules.ts';
 
 const stage = 'pg_temp.rowfleet_stage';

@@ -1,13 +1,13 @@
-import { RowfleetError } from '../errors.ts';
-import type { Refusal } from '../ledger/quarantine.ts';
-import { display } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import { copyInStatement, copyOutStatement, type TidRange } from '../plan/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
+import { RowfleetError } from '../../errors.ts';
+import type { Refusal } from '../../ledger/quarantine.ts';
+import { display } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import { copyInStatement, copyOutStatement, type TidRange } from '../../plan/select.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
+import type { RelayTally } from '../relay.ts';
+import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import { halve } from './halve.ts';
 import { refusalOf } from './refusal.ts';
-import type { RelayTally } from './relay.ts';
-import { relayUnderSavepoint } from './relay-under-savepoint.ts';
 import { sweep } from './sweep.ts';
 
 /** Both sessions are in the batch's transactions. */

@@ -1,8 +1,8 @@
-import { usageError } from '../errors.ts';
-import { display, ident } from '../pg/quote.ts';
-import { bareLiteral } from '../plan/sql-rules.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
-import type { Scope } from './derive-scope.ts';
+import { usageError } from '../../errors.ts';
+import { display, ident } from '../../pg/quote.ts';
+import { bareLiteral } from '../../plan/sql-rules.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import type { Scope } from './scope.ts';
 
 /** How the target rows that a scope accounts for are found. */
 export interface OwnRows {

@@ -1,10 +1,10 @@
-import type { SentRow } from '../ledger/mend.ts';
-import type { Refusal } from '../ledger/quarantine.ts';
-import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import type { TidRange } from '../plan/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
+import type { SentRow } from '../../ledger/mend.ts';
+import type { Refusal } from '../../ledger/quarantine.ts';
+import { ident, literal, qualified } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import { planQuery } from '../../plan/plan-query.ts';
+import type { TidRange } from '../../plan/select.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
 
 /** Where a driving row is by now. */
 export type FoundAt =

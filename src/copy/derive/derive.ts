@@ -1,14 +1,14 @@
-import { RowfleetError } from '../errors.ts';
-import { display, ident, qualified } from '../pg/quote.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { applyDifference, proveApplied } from './derive-difference.ts';
-import { type OwnRows, ownRows } from './derive-own-rows.ts';
-import { amongCondition, asWritten, betweenConditions, copyOutOfScope, type Scope } from './derive-scope.ts';
-import { refuseInbound } from './derive-spread.ts';
-import { type DeriveContext, names, stage, type Terms, termsOf, vanished } from './derive-terms.ts';
-import { silenceTriggers } from './derive-triggers.ts';
-import { insertWritten } from './insert-edited.ts';
-import { relay } from './relay.ts';
+import { RowfleetError } from '../../errors.ts';
+import { display, ident, qualified } from '../../pg/quote.ts';
+import { planQuery } from '../../plan/plan-query.ts';
+import { insertWritten } from '../mend/insert-edited.ts';
+import { relay } from '../relay.ts';
+import { applyDifference, proveApplied } from './difference.ts';
+import { type OwnRows, ownRows } from './own-rows.ts';
+import { amongCondition, asWritten, betweenConditions, copyOutOfScope, type Scope } from './scope.ts';
+import { refuseInbound } from './spread.ts';
+import { type DeriveContext, names, stage, type Terms, termsOf, vanished } from './terms.ts';
+import { silenceTriggers } from './triggers.ts';
 
 /** What a derivation came to, in target rows. */
 export interface Derived {

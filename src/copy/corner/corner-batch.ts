@@ -1,15 +1,15 @@
-import { barrier } from '../barrier.ts';
-import { RowfleetError } from '../errors.ts';
-import type { ClaimedTask, Tally } from '../ledger/claim.ts';
-import { countQuarantined, insertRefused, lockQuarantine } from '../ledger/quarantine.ts';
-import type { Seal } from '../ledger/seal.ts';
-import { display } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import type { TidRange } from '../plan/select.ts';
-import type { QuarantineLimit, ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { barrier } from '../../barrier.ts';
+import { RowfleetError } from '../../errors.ts';
+import type { ClaimedTask, Tally } from '../../ledger/claim.ts';
+import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/quarantine.ts';
+import type { Seal } from '../../ledger/seal.ts';
+import { display } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import type { TidRange } from '../../plan/select.ts';
+import type { QuarantineLimit, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import type { RelayTally } from '../relay.ts';
 import { corner } from './corner.ts';
 import { readRefused } from './read-refused.ts';
-import type { RelayTally } from './relay.ts';
 
 /** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
 export interface QuarantineContext {

@@ -1,5 +1,5 @@
-import { ident, qualified, type RelationName } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
+import { ident, qualified, type RelationName } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
 
 interface FiringTrigger extends RelationName {
   trigger: string;

@@ -1,7 +1,7 @@
-import type { CapturedObject } from '../constraints/types.ts';
-import { RowfleetError } from '../errors.ts';
-import { display, ident, qualified, type RelationName } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
+import type { CapturedObject } from '../../constraints/types.ts';
+import { RowfleetError } from '../../errors.ts';
+import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
 
 /** A foreign key upon the target, standing or taken down. */
 interface Inbound {

@@ -1,10 +1,10 @@
-import { RowfleetError } from '../errors.ts';
-import { TaskLocked } from '../ledger/claim.ts';
-import type { Epoch } from '../ledger/epochs.ts';
-import { readRowsBefore } from '../ledger/flows.ts';
-import { readEditedRows } from '../ledger/mend.ts';
-import { readObjects } from '../ledger/objects.ts';
-import { readExcludedRows } from '../ledger/quarantine.ts';
+import { RowfleetError } from '../../errors.ts';
+import { TaskLocked } from '../../ledger/claim.ts';
+import type { Epoch } from '../../ledger/epochs.ts';
+import { readRowsBefore } from '../../ledger/flows.ts';
+import { readEditedRows } from '../../ledger/mend.ts';
+import { readObjects } from '../../ledger/objects.ts';
+import { readExcludedRows } from '../../ledger/quarantine.ts';
 import {
   type EarlierLoad,
   lockRefused,
@@ -12,14 +12,14 @@ import {
   type ReloadSpec,
   readEarlierLoad,
   takeOverBatches,
-} from '../ledger/reload.ts';
-import { recordEvent } from '../ledger/runs.ts';
-import type { BatchSpec } from '../ledger/tasks.ts';
-import { display } from '../pg/quote.ts';
-import { withoutRows } from '../plan/without-rows.ts';
+} from '../../ledger/reload.ts';
+import { recordEvent } from '../../ledger/runs.ts';
+import type { BatchSpec } from '../../ledger/tasks.ts';
+import { display } from '../../pg/quote.ts';
+import { withoutRows } from '../../plan/without-rows.ts';
+import type { QuarantineContext, QuarantineTally } from '../corner/corner-batch.ts';
 import { type Derived, derive } from './derive.ts';
-import type { Scope } from './derive-scope.ts';
-import type { QuarantineContext, QuarantineTally } from './quarantine.ts';
+import type { Scope } from './scope.ts';
 
 function scopeOf(spec: BatchSpec | ReloadSpec): Scope {
   if (!('scope' in spec)) return { kind: 'blocks', ...spec };

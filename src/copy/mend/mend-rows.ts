@@ -1,6 +1,6 @@
-import { barrier } from '../barrier.ts';
-import { RowfleetError } from '../errors.ts';
-import { finishTask, lockClaim, type Tally, TaskLocked } from '../ledger/claim.ts';
+import { barrier } from '../../barrier.ts';
+import { RowfleetError } from '../../errors.ts';
+import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/claim.ts';
 import {
   hasEarlierMend,
   holdAgain,
@@ -8,20 +8,20 @@ import {
   lockSent,
   type SentRow,
   settleLoaded,
-} from '../ledger/mend.ts';
-import type { Refusal } from '../ledger/quarantine.ts';
-import { display } from '../pg/quote.ts';
-import { inTransaction } from '../pg/transaction.ts';
-import { copyInStatement, copyOutStatement } from '../plan/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
-import { type CopyBatchInput, flowOf } from './copy-batch.ts';
-import { silenceTriggers } from './derive-triggers.ts';
+} from '../../ledger/mend.ts';
+import type { Refusal } from '../../ledger/quarantine.ts';
+import { display } from '../../pg/quote.ts';
+import { inTransaction } from '../../pg/transaction.ts';
+import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
+import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
+import { readRefused } from '../corner/read-refused.ts';
+import { refusalOf } from '../corner/refusal.ts';
+import { silenceTriggers } from '../derive/triggers.ts';
+import type { RelayOutcome, RelayTally } from '../relay.ts';
+import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertEdited } from './insert-edited.ts';
-import { readRefused } from './read-refused.ts';
-import { refusalOf } from './refusal.ts';
-import type { RelayOutcome, RelayTally } from './relay.ts';
-import { relayUnderSavepoint } from './relay-under-savepoint.ts';
 
 /** The same as for a batch; its claim is of a task of kind `mend`. */
 type MendInput = CopyBatchInput;

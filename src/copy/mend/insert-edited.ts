@@ -1,9 +1,9 @@
-import type { TargetRow } from '../ledger/read-quarantine.ts';
-import { classify } from '../pg/failure-class.ts';
-import { ident, qualified } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
-import type { RelayOutcome } from './relay.ts';
+import type { TargetRow } from '../../ledger/read-quarantine.ts';
+import { classify } from '../../pg/failure-class.ts';
+import { ident, qualified } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
+import type { RelayOutcome } from '../relay.ts';
 
 /** One row, each value read by its column's type as COPY reads it. */
 function insertStatement(flow: ResolvedFlow): string {

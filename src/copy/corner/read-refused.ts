@@ -1,10 +1,10 @@
-import type { RefusedRow } from '../ledger/quarantine.ts';
-import { classify } from '../pg/failure-class.ts';
-import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { fromClause, whereClause } from '../plan/select.ts';
-import type { Leaf, ResolvedFlow } from '../plan/types.ts';
+import type { RefusedRow } from '../../ledger/quarantine.ts';
+import { classify } from '../../pg/failure-class.ts';
+import { ident, literal, qualified } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import { planQuery } from '../../plan/plan-query.ts';
+import { fromClause, whereClause } from '../../plan/select.ts';
+import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
 const mostBytes = 16 * 1024 * 1024;

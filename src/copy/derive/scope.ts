@@ -1,7 +1,7 @@
-import { ident, literal } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
-import { blockRange, fromClause, rangeConditions, whereClause } from '../plan/select.ts';
-import type { ResolvedColumn, ResolvedFlow } from '../plan/types.ts';
+import { ident, literal } from '../../pg/quote.ts';
+import type { Session } from '../../pg/session.ts';
+import { blockRange, fromClause, rangeConditions, whereClause } from '../../plan/select.ts';
+import type { ResolvedColumn, ResolvedFlow } from '../../plan/types.ts';
 
 /** Which driving rows are derived anew. */
 export type Scope =

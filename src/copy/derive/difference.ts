@@ -1,9 +1,9 @@
-import { RowfleetError } from '../errors.ts';
-import { sqlState } from '../pg/errors.ts';
-import { display, ident, qualified } from '../pg/quote.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { refuseSpread } from './derive-spread.ts';
-import { type DeriveContext, names, stage, type Terms, vanished } from './derive-terms.ts';
+import { RowfleetError } from '../../errors.ts';
+import { sqlState } from '../../pg/errors.ts';
+import { display, ident, qualified } from '../../pg/quote.ts';
+import { planQuery } from '../../plan/plan-query.ts';
+import { refuseSpread } from './spread.ts';
+import { type DeriveContext, names, stage, type Terms, vanished } from './terms.ts';
 
 /** Columns that an UPDATE may set: an identity that is GENERATED ALWAYS takes no value. */
 async function settable({ flow, target }: DeriveContext): Promise<string[]> {
