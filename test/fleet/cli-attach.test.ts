@@ -49,11 +49,13 @@ it('--attach leaves the work to a fleet that is there, and ends as the run does'
   expect(fleet.processes.map(({ child }) => child.exitCode)).toEqual([null, null, null]);
 });
 
-it('ends 1 with the cause and the command that goes on when rows are refused, and writes nothing with --dry-run', async () => {
+it('ends 1 with the cause and the command that goes on when rows may not be refused, and writes nothing with --dry-run', async () => {
   const refusing = `create table books (id int primary key, author_id int, title text check (title <> 'book 9'),
     price numeric(8,2))`;
   await site.target.exec(refusing);
-  const books = plan('name: refused\nmigration: {max_retries: 0, parallel_workers: 1}\ntables: [books]');
+  const books = plan(
+    'name: refused\nmigration: {parallel_workers: 1, quarantine_limit: {rows: 0}}\ntables: [books]',
+  );
   const before = [];
   for (const database of [site.source, site.target])
     before.push(await catalogSnapshot(await sessionsOf(database)));
