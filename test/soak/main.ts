@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError } from 'commander';
 import { redisAvailable } from '../redis.ts';
@@ -59,6 +60,7 @@ async function soak({ seed, minutes }: SoakOptions): Promise<number> {
     }
     const problems = report(figures, faults);
     if (problems.length > 0) throw new Error(problems.join('\n'));
+    rmSync(fleet.logs, { recursive: true });
     return 0;
   } catch (error) {
     say(`FAILED: ${(error as Error).message}`);
