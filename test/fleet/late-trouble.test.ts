@@ -95,10 +95,11 @@ test('a new start says who keeps it from emptying a table, keeps nobody waiting,
   });
   const reader = await into.open();
   await reader.query('begin; lock table public.a in access share mode');
-  await source.exec('update a set v = 7 where id = 1');
+  await (await source.open()).query(
+    'update public.a set v = 7 where id = 1; select pg_stat_force_next_flush()',
+  );
   await source.execAsSuperuser(
-    `select pg_stat_force_next_flush();
-     select pg_terminate_backend(pid) from pg_stat_activity
+    `select pg_terminate_backend(pid) from pg_stat_activity
       where application_name like 'rowfleet snapshot keeper%' and datname = current_database()`,
   );
   const waiting = await until('the run says what it waits for', async () => {
