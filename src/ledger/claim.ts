@@ -172,10 +172,10 @@ export class StaleAttempt extends Error {
   }
 }
 
-/** Somebody else has the task's row locked for the moment. */
+/** The task cannot go on for the moment: somebody else has its row locked, or other tasks come first. */
 export class TaskLocked extends RowfleetError {
-  constructor(taskId: string) {
-    super('TASK_LOCKED', `the row of task ${taskId} in the ledger is locked by another session`);
+  constructor(taskId: string, reason = 'its row in the ledger is locked by another session') {
+    super('TASK_LOCKED', `task ${taskId} has to wait: ${reason}`);
     this.name = 'TaskLocked';
   }
 }

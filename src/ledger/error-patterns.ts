@@ -1,5 +1,7 @@
 import type { FailureClass } from '../pg/failure-class.ts';
+import type { ClaimedTask } from './claim.ts';
 import type { Queryable } from './ledger.ts';
+import type { Refusal } from './quarantine.ts';
 
 /** What went wrong in a run in the same way, and how often. Holds no row values. */
 export interface ErrorPattern {
@@ -19,7 +21,7 @@ export interface ErrorPattern {
   message: string;
 }
 
-/** The error patterns of a run, most frequent first. `failTask` is what counts them. */
+/** The error patterns of a run, most frequent first. `failTask` counts attempts, `countRefusals` rows. */
 export async function readErrorPatterns(on: Queryable, runId: string): Promise<ErrorPattern[]> {
   const { rows } = await on.query(
     `select class, code, nullif(constraint_name, '') as constraint, relation, nullif(side, '') as side,
@@ -28,4 +30,26 @@ export async function readErrorPatterns(on: Queryable, runId: string): Promise<E
     [runId],
   );
   return rows;
+}
+
+/**
+ * Counts the rows that were refused, in the transaction that sets them aside. The caller has locked the quarantine:
+ * two that count the same patterns in another order would wait for each other.
+ */
+export async function countRefusals(on: Queryable, claim: ClaimedTask, refusals: Refusal[]): Promise<void> {
+  await on.query(
+    `insert into rowfleet.error_pattern as p (run_id, class, code, constraint_name, relation, side, message, count)
+     select $1, 'row', code, constraint_name, $2, side, min(message), count(*)
+       from unnest($3::text[], $4::text[], $5::text[], $6::text[]) as r (code, constraint_name, side, message)
+      group by code, constraint_name, side
+     on conflict (run_id, class, code, constraint_name, relation, side)
+       do update set count = p.count + excluded.count, last_at = clock_timestamp(), message = excluded.message`,
+    [
+      ...[claim.runId, claim.relation],
+      refusals.map(({ code }) => code),
+      refusals.map(({ constraint }) => constraint ?? ''),
+      refusals.map(({ side }) => side),
+      refusals.map(({ message }) => message),
+    ],
+  );
 }

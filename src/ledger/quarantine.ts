@@ -35,7 +35,7 @@ export interface RefusedRow extends Refusal {
   targetRows: string | null;
 }
 
-/** Quarantines a row in the transaction of its batch, and counts its pattern. */
+/** Quarantines a row in the transaction of its batch. */
 export async function insertRefused(
   on: Session,
   claim: ClaimedTask,
@@ -44,17 +44,11 @@ export async function insertRefused(
 ): Promise<void> {
   const owner = { runId: claim.runId, flow: claim.flow! };
   await on.query(
-    `with held as (
-       insert into rowfleet.quarantine
-         (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, stage, code, constraint_name, column_name,
-          message, sealed_with, source_key, source_row, target_rows)
-       select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
-         from rowfleet.run r where r.id = $1
-     )
-     insert into rowfleet.error_pattern as p (run_id, class, code, constraint_name, relation, side, message)
-     values ($1, 'row', $10, coalesce($11, ''), $5, $18, $13)
-     on conflict (run_id, class, code, constraint_name, relation, side)
-       do update set count = p.count + 1, last_at = clock_timestamp(), message = excluded.message`,
+    `insert into rowfleet.quarantine
+       (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, stage, code, constraint_name, column_name,
+        message, sealed_with, source_key, source_row, target_rows)
+     select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+       from rowfleet.run r where r.id = $1`,
     [
       ...[claim.runId, claim.taskId, claim.number, claim.flow, claim.relation],
       ...[row.leaf, row.tid, row.outputs, row.stage, row.code, row.constraint ?? null, row.column ?? null],
@@ -62,7 +56,6 @@ export async function insertRefused(
       closeColumn(seal, owner, 'source_key', row.sourceKey),
       closeColumn(seal, owner, 'source_row', row.sourceRow),
       closeColumn(seal, owner, 'target_rows', row.targetRows),
-      row.side,
     ],
   );
 }

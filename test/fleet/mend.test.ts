@@ -93,9 +93,14 @@ test('rows are mended in the source, by hand and in the target, sent again, and 
   const refused = await rowsByKey(runId);
   expect([...refused.keys()].sort()).toEqual(['1', '1400', '1401', '2999', '700']);
 
-  // Nothing was mended: every row is refused for the same reason, and the run ends as before.
+  // Nothing was mended: every row is refused for the same reason, which is counted, and the run ends as before.
+  const counted = async () =>
+    (await into.query(`select sum(count)::int as n from rowfleet.error_pattern where class = 'row'`)).rows[0]!
+      .n;
+  const before = await counted();
   expect(await send(runId)).toEqual({ rows: 5, edited: 0, left: [] });
   await target.ended(runId, 'quarantined');
+  expect(await counted()).toBe(before + 5);
   const again = await rowsByKey(runId);
   for (const [id, row] of again) {
     const { code, constraint, stage, values } = refused.get(id)!;

@@ -1,6 +1,7 @@
 import { barrier } from '../../barrier.ts';
 import { RowfleetError } from '../../errors.ts';
 import type { ClaimedTask, Tally } from '../../ledger/claim.ts';
+import { countRefusals } from '../../ledger/error-patterns.ts';
 import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/quarantine.ts';
 import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';
@@ -64,6 +65,11 @@ export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Prom
     rowsQuarantined += values.outputs;
   }
   await holdToLimit(ctx, limit);
+  await countRefusals(
+    target,
+    claim,
+    refused.map(({ refusal }) => refusal),
+  );
   await barrier('copy.quarantine');
   return { ...tally, rowsOut: tally.rowsOut + rowsQuarantined, rowsQuarantined };
 }

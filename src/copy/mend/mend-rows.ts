@@ -1,6 +1,7 @@
 import { barrier } from '../../barrier.ts';
 import { RowfleetError } from '../../errors.ts';
 import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/claim.ts';
+import { countRefusals } from '../../ledger/error-patterns.ts';
 import {
   hasEarlierMend,
   holdAgain,
@@ -9,7 +10,7 @@ import {
   type SentRow,
   settleLoaded,
 } from '../../ledger/mend.ts';
-import type { Refusal } from '../../ledger/quarantine.ts';
+import { lockQuarantine, type Refusal } from '../../ledger/quarantine.ts';
 import { display } from '../../pg/quote.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
@@ -111,13 +112,18 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
       const others = await hasEarlierMend(target, claim);
       const sent = await sendAll(input, flow, rows);
       const lacks = [...sent.values()].some((result) => codeOf(result) === foreignKeyViolation);
-      if (lacks && others) throw new TaskLocked(claim.taskId);
+      if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
       for (const [row, result] of sent) await settle(input, flow, row, result);
       return [...sent.values()];
     },
     { searchPath: plan.source.searchPath },
   );
   await fireAgain();
+  const refusals = results.flatMap((result) => (result.kind === 'refused' ? [result.refusal] : []));
+  if (refusals.length > 0) {
+    await lockQuarantine(target, claim.runId, flow.name);
+    await countRefusals(target, claim, refusals);
+  }
   const loaded = results.filter((result) => result.kind === 'loaded');
   const sum = (of: (result: RelayTally) => number) => loaded.reduce((total, each) => total + of(each), 0);
   return {
