@@ -1,16 +1,9 @@
 import { barrier } from '../src/barrier.ts';
 import { SnapshotGone } from '../src/copy/copy-batch.ts';
 import { RowfleetError } from '../src/errors.ts';
-import {
-  type Claim,
-  type ClaimedTask,
-  claimTask,
-  handBackTask,
-  PlanRevised,
-  StaleAttempt,
-  TaskLocked,
-} from '../src/ledger/claim.ts';
+import { type Claim, type ClaimedTask, claimTask } from '../src/ledger/claim.ts';
 import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../src/ledger/fail-task.ts';
+import { handBackTask, PlanRevised, StaleAttempt, TaskLocked } from '../src/ledger/fence.ts';
 import { constraintOf, isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify, failureCode } from '../src/pg/failure-class.ts';
 import { originOf } from '../src/pg/origin.ts';

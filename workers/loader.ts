@@ -7,7 +7,7 @@ import { buildProblem } from '../src/constraints/build-problem.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
 import { mendRows } from '../src/copy/mend/mend-rows.ts';
 import { RowfleetError } from '../src/errors.ts';
-import { finishTask } from '../src/ledger/claim.ts';
+import { finishTask } from '../src/ledger/fence.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readObject, setObjectState } from '../src/ledger/objects.ts';
 import { setWorkerSlots } from '../src/ledger/workers.ts';

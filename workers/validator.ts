@@ -1,6 +1,6 @@
 import { validateJob } from '../jobs/validate.ts';
 import { barrier } from '../src/barrier.ts';
-import { finishTask, lockClaim } from '../src/ledger/claim.ts';
+import { finishTask, lockClaim } from '../src/ledger/fence.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readCancelledFlows, readLoaded, readRowsBefore } from '../src/ledger/flows.ts';
 import { readEditedRows } from '../src/ledger/mend.ts';

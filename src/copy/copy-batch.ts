@@ -1,7 +1,8 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
-import { type ClaimedTask, finishTask, lockClaim, type Tally } from '../ledger/claim.ts';
+import type { ClaimedTask } from '../ledger/claim.ts';
 import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
+import { finishTask, lockClaim, type Tally } from '../ledger/fence.ts';
 import type { Seal } from '../ledger/seal.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';

@@ -1,6 +1,7 @@
 import type { FailureClass } from '../pg/failure-class.ts';
-import type { ClaimedTask, RecordedError } from './claim.ts';
+import type { ClaimedTask } from './claim.ts';
 import type { Queryable } from './ledger.ts';
+import type { RecordedError } from './recorded-error.ts';
 import type { BatchSpec, TaskMode } from './tasks.ts';
 
 /** A failed attempt as the ledger keeps it: what people read, and what it is counted by. */

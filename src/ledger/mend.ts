@@ -1,6 +1,7 @@
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
-import { type ClaimedTask, TaskLocked } from './claim.ts';
+import type { ClaimedTask } from './claim.ts';
+import { TaskLocked } from './fence.ts';
 import type { Queryable } from './ledger.ts';
 import type { Refusal, RefusedRow } from './quarantine.ts';
 import type { QuarantineState, TargetRow } from './read-quarantine.ts';

@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import type { RecordedError } from './claim.ts';
+import type { RecordedError } from './recorded-error.ts';
 import type { Phase, RunKind, RunState } from './runs.ts';
 import type { RunSettings } from './settings.ts';
 

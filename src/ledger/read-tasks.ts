@@ -1,6 +1,6 @@
 import type { Session } from '../pg/session.ts';
-import type { RecordedError } from './claim.ts';
 import type { Queryable } from './ledger.ts';
+import type { RecordedError } from './recorded-error.ts';
 import type { TaskKind } from './tasks.ts';
 import type { WorkerKind } from './workers.ts';
 

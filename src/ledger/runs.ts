@@ -1,7 +1,7 @@
 import { RowfleetError } from '../errors.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
-import type { RecordedError } from './claim.ts';
 import type { Queryable } from './ledger.ts';
+import type { RecordedError } from './recorded-error.ts';
 import type { RunSettings } from './settings.ts';
 
 export type RunState =

@@ -1,7 +1,7 @@
-import type { RecordedError } from './claim.ts';
 import type { CutState } from './flows.ts';
 import { isHeldBack } from './holds.ts';
 import type { Queryable } from './ledger.ts';
+import type { RecordedError } from './recorded-error.ts';
 
 export type TaskKind = 'batch' | 'build' | 'check' | 'mend';
 export type TaskMode = 'copy' | 'corner' | 'reload';

@@ -1,9 +1,9 @@
-import type { RecordedError } from '../ledger/claim.ts';
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
 import { mayLeave } from '../ledger/lock-run.ts';
 import { countQuarantined } from '../ledger/quarantine.ts';
+import type { RecordedError } from '../ledger/recorded-error.ts';
 import type { ReloadSpec } from '../ledger/reload.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';

@@ -1,7 +1,7 @@
 import { bringBack, takeDown } from '../constraints/apply.ts';
-import type { RecordedError } from '../ledger/claim.ts';
 import { readRowsBefore } from '../ledger/flows.ts';
 import { type ObjectRow, readObjects, setObjectState } from '../ledger/objects.ts';
+import type { RecordedError } from '../ledger/recorded-error.ts';
 import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';

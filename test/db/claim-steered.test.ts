@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { claimTask, handBackTask } from '../../src/ledger/claim.ts';
+import { claimTask } from '../../src/ledger/claim.ts';
+import { handBackTask } from '../../src/ledger/fence.ts';
 import { cancelFlow, insertFlow, takeUpFlow } from '../../src/ledger/flows.ts';
 import { liftHold, liftPauses, putHold, readHolds } from '../../src/ledger/holds.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';

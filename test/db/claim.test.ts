@@ -1,15 +1,8 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  type ClaimedTask,
-  claimTask,
-  finishTask,
-  handBackTask,
-  leaseMs,
-  lockClaim,
-  StaleAttempt,
-} from '../../src/ledger/claim.ts';
+import { type ClaimedTask, claimTask, leaseMs } from '../../src/ledger/claim.ts';
 import { failTask, type RecordedFailure } from '../../src/ledger/fail-task.ts';
+import { finishTask, handBackTask, lockClaim, StaleAttempt } from '../../src/ledger/fence.ts';
 import { insertFlow, restartFlows } from '../../src/ledger/flows.ts';
 import { liftHold, putHold } from '../../src/ledger/holds.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';

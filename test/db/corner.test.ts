@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type CornerContext, type CorneredRow, corner } from '../../src/copy/corner/corner.ts';
+import type { CornerContext, CorneredRow } from '../../src/copy/corner/context.ts';
+import { corner } from '../../src/copy/corner/corner.ts';
 import { sweep } from '../../src/copy/corner/sweep.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { blockRange, type TidRange } from '../../src/plan/select.ts';

@@ -1,8 +1,9 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type ClaimedTask, claimTask, finishTask, lockClaim } from '../../src/ledger/claim.ts';
+import { type ClaimedTask, claimTask } from '../../src/ledger/claim.ts';
 import { readErrorPatterns } from '../../src/ledger/error-patterns.ts';
 import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../../src/ledger/fail-task.ts';
+import { finishTask, lockClaim } from '../../src/ledger/fence.ts';
 import { insertFlow } from '../../src/ledger/flows.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { insertBatch, readOpenTasks, readTooManyBlocks } from '../../src/ledger/tasks.ts';

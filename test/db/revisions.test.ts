@@ -1,5 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
-import { type ClaimedTask, claimTask, finishTask, lockClaim, PlanRevised } from '../../src/ledger/claim.ts';
+import { type ClaimedTask, claimTask } from '../../src/ledger/claim.ts';
+import { finishTask, lockClaim, PlanRevised } from '../../src/ledger/fence.ts';
 import { insertRevision, lockPlan } from '../../src/ledger/revisions.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';

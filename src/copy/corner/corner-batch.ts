@@ -1,7 +1,8 @@
 import { barrier } from '../../barrier.ts';
 import { RowfleetError } from '../../errors.ts';
-import type { ClaimedTask, Tally } from '../../ledger/claim.ts';
+import type { ClaimedTask } from '../../ledger/claim.ts';
 import { countRefusals } from '../../ledger/error-patterns.ts';
+import type { Tally } from '../../ledger/fence.ts';
 import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/quarantine.ts';
 import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';

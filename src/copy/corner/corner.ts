@@ -1,31 +1,12 @@
 import { RowfleetError } from '../../errors.ts';
-import type { Refusal } from '../../ledger/quarantine.ts';
 import { display } from '../../pg/quote.ts';
-import type { Session } from '../../pg/session.ts';
 import { copyInStatement, copyOutStatement, type TidRange } from '../../plan/select.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
 import type { RelayTally } from '../relay.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
+import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf } from './refusal.ts';
 import { sweep } from './sweep.ts';
-
-/** Both sessions are in the batch's transactions. */
-export interface CornerContext {
-  flow: ResolvedFlow;
-  source: Session;
-  target: Session;
-  signal: AbortSignal;
-  onBytes: (bytes: number) => void;
-  /** Driving rows that may be set aside; one more and the batch fails. */
-  most: number;
-}
-
-/** A driving row that stands alone, and why it was refused. */
-export interface CorneredRow {
-  tid: string;
-  refusal: Refusal;
-}
 
 export interface Cornered extends RelayTally {
   refused: CorneredRow[];

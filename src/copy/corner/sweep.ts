@@ -5,7 +5,7 @@ import { display, ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { batchSelect, type TidRange } from '../../plan/select.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
-import type { CornerContext, CorneredRow } from './corner.ts';
+import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf, stageOf } from './refusal.ts';
 import { readTargetRules, type TargetRules } from './target-rules.ts';

@@ -1,6 +1,6 @@
 import { RowfleetError } from '../../errors.ts';
-import { TaskLocked } from '../../ledger/claim.ts';
 import type { Epoch } from '../../ledger/epochs.ts';
+import { TaskLocked } from '../../ledger/fence.ts';
 import { readRowsBefore } from '../../ledger/flows.ts';
 import { readEditedRows } from '../../ledger/mend.ts';
 import { readObjects } from '../../ledger/objects.ts';

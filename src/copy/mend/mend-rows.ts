@@ -1,7 +1,7 @@
 import { barrier } from '../../barrier.ts';
 import { RowfleetError } from '../../errors.ts';
-import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/claim.ts';
 import { countRefusals } from '../../ledger/error-patterns.ts';
+import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/fence.ts';
 import {
   hasEarlierMend,
   holdAgain,

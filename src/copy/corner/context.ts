@@ -1,0 +1,20 @@
+import type { Refusal } from '../../ledger/quarantine.ts';
+import type { Session } from '../../pg/session.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
+
+/** Both sessions are in the batch's transactions. */
+export interface CornerContext {
+  flow: ResolvedFlow;
+  source: Session;
+  target: Session;
+  signal: AbortSignal;
+  onBytes: (bytes: number) => void;
+  /** Driving rows that may be set aside; one more and the batch fails. */
+  most: number;
+}
+
+/** A driving row that stands alone, and why it was refused. */
+export interface CorneredRow {
+  tid: string;
+  refusal: Refusal;
+}
