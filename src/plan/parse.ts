@@ -1,14 +1,13 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, resolve } from 'node:path';
-import { z } from 'zod';
 import { usageError } from '../errors.ts';
-import { nearest } from '../nearest.ts';
 import { type PlanDocument, planDefinition } from './definition.ts';
 import { durationMs } from './duration.ts';
 import { specFromSettings, specFromUrl } from './endpoint-spec.ts';
 import { parseDriving } from './names.ts';
 import { takeOutNotBuilt } from './not-built.ts';
 import { Problems } from './problems.ts';
+import { reportIssue } from './report-issue.ts';
 import {
   changingPart,
   faultOfCondition,
@@ -26,86 +25,6 @@ export interface ParsedPlan {
   problems: PlanProblem[];
   /** Passwords that stood literally in the file, by the variable that stands for them: for child processes' environments. */
   secrets: Record<string, string>;
-}
-
-/** Of several forms, the one that is a mapping stands last. */
-function unwrapped(at: unknown): unknown {
-  if (at instanceof z.ZodOptional) return unwrapped(at.unwrap());
-  return at instanceof z.ZodUnion ? unwrapped(at.options.at(-1)) : at;
-}
-
-/** The keys that may stand where an unknown one was found. */
-function knownKeys(path: readonly PropertyKey[]): string[] {
-  let at: unknown = planDefinition;
-  for (const segment of path) {
-    if (typeof segment === 'number' && at instanceof z.ZodArray) at = unwrapped(at.element);
-    else if (at instanceof z.ZodObject) at = unwrapped(at.shape[segment as string]);
-  }
-  return at instanceof z.ZodObject ? Object.keys(at.shape) : [];
-}
-
-const kinds: Record<string, string> = {
-  string: 'text',
-  int: 'a whole number',
-  number: 'a number',
-  array: 'a list',
-  object: 'a mapping',
-  record: 'a mapping',
-  boolean: 'true or false',
-};
-
-function describeIssue(issue: z.core.$ZodIssue): { message: string; hint?: string } {
-  if (issue.code === 'invalid_type' && issue.input === undefined) return { message: 'is missing' };
-  if (issue.message.startsWith('must')) return { message: issue.message };
-  if (issue.code === 'invalid_type') return { message: `must be ${kinds[issue.expected] ?? issue.expected}` };
-  if (issue.code === 'invalid_value') return { message: `must be ${issue.values.map(String).join(' or ')}` };
-  if (issue.code === 'too_small') {
-    const empty = issue.origin === 'string' || issue.origin === 'array';
-    return { message: empty ? 'must not be empty' : `must be at least ${issue.minimum}` };
-  }
-  if (issue.code === 'too_big') return { message: `must be at most ${issue.maximum}` };
-  return { message: issue.message };
-}
-
-const isMapping = (value: unknown): boolean =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
-function reportIssue(
-  issue: z.core.$ZodIssue,
-  problems: Problems,
-  path: PathSegment[] = issue.path as PathSegment[],
-): void {
-  if (issue.code === 'unrecognized_keys') {
-    for (const key of issue.keys) {
-      const known = knownKeys(path);
-      const near = nearest(key, known);
-      const hint = near === undefined ? `Known here: ${known.join(', ')}.` : `Did you mean ${near}?`;
-      problems.error([...path, key], `there is no key ${JSON.stringify(key)}`, hint);
-    }
-  } else if (issue.code === 'invalid_union') {
-    // One form is a mapping with keys of its own, and a mapping was written: say what is wrong in it.
-    const inside = isMapping(issue.input) ? issue.errors.at(-1) : undefined;
-    if (
-      inside !== undefined &&
-      !inside.some(({ code, path }) => code === 'invalid_type' && path.length === 0)
-    ) {
-      for (const one of inside) reportIssue(one, problems, [...path, ...(one.path as PathSegment[])]);
-      return;
-    }
-    const text = {
-      source: 'text',
-      tables: '"*" or a list of table names',
-      schema: 'a file name or a list of file names',
-    };
-    const isMeasure = path.includes('throttle');
-    const expected = isMeasure
-      ? 'off, or a mapping with limit and at_most'
-      : (text[path.at(-1) as keyof typeof text] ?? 'text or a number');
-    problems.error(path, `must be ${expected}`);
-  } else {
-    const { message, hint } = describeIssue(issue);
-    problems.error(path, message, hint);
-  }
 }
 
 function readSettings(document: PlanDocument, problems: Problems): Settings {
