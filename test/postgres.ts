@@ -113,7 +113,14 @@ export function connect(
     },
     query: (sql, values) => ordinary().query(sql, values),
     async exec(sql) {
-      await ordinary().query(sql);
+      const session = await ordinary().connect();
+      try {
+        await session.query(sql);
+        // Else the server's counters tell of this write up to 10 s later, as if it came after what follows.
+        await session.query('select pg_stat_force_next_flush()');
+      } finally {
+        session.release();
+      }
     },
     execAsSuperuser: (sql) => once(superuserUrl, (client) => client.query(sql)),
     close,
