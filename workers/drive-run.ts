@@ -139,7 +139,8 @@ async function beginOrWait(site: DriveSite, run: Run): Promise<DrivenRun | undef
     return begin(site, run);
   } catch (error) {
     const reason = `the scheduler cannot tell the source: ${safeMessage(error)}`;
-    await setWaiting(site.member.control, run.id, reason);
+    const ctx = { target: site.member.ledger.pool, epoch: site.lead.epoch, signal: site.signal };
+    await asLeader(ctx, (tx) => setWaiting(tx, run.id, reason));
     return undefined;
   }
 }

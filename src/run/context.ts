@@ -14,18 +14,22 @@ export interface Keeper {
   close(): Promise<void>;
 }
 
-/** One run, as the scheduler that drives it holds it. */
-export interface RunContext {
-  run: Run;
-  /** For reading. What is written goes through `asLeader`. */
-  ledger: Queryable;
+/** The lead, and where it is written. */
+export interface LeadContext {
   /** The target, which holds the ledger too. */
   target: pg.Pool;
   /** The epoch that this scheduler was elected with. */
   epoch: string;
+  signal: AbortSignal;
+}
+
+/** One run, as the scheduler that drives it holds it. */
+export interface RunContext extends LeadContext {
+  run: Run;
+  /** For reading. What is written goes through `asLeader`. */
+  ledger: Queryable;
   source: Endpoint;
   keeper: Keeper | undefined;
-  signal: AbortSignal;
   /** This look found something to do: the next one should come soon. */
   busy: boolean;
   /** Flows that are held back at this look. */

@@ -3,11 +3,11 @@ import { type ObjectState, setObjectState } from '../ledger/objects.ts';
 import { setWaiting } from '../ledger/runs.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { RunContext } from './context.ts';
+import type { LeadContext, RunContext } from './context.ts';
 import { withTarget } from './target.ts';
 
 /** Runs `fn` in one transaction of the ledger, which commits only while this scheduler leads. Throws LeadLost. */
-export function asLeader<T>(ctx: RunContext, fn: (tx: Session) => Promise<T>): Promise<T> {
+export function asLeader<T>(ctx: LeadContext, fn: (tx: Session) => Promise<T>): Promise<T> {
   return withTarget(ctx, (session) =>
     inTransaction(session, 'read committed', async () => {
       await holdLead(session, ctx.epoch);

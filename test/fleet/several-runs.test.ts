@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { openTarget, type Target } from '../in-process-fleet.ts';
+import { readRun } from '../../src/ledger/runs.ts';
+import { until } from '../fleet-processes.ts';
+import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 /** Two sources, of different versions, with rows of the same keys in tables of the same name. */
@@ -88,4 +90,20 @@ test('when it has ended, its plan may be run again', async () => {
   const again = await target.start(north!, plan('north', 'tables: [extra]'));
   await target.ended(again);
   await target.expectWhole(north!, [...pairOf('north'), 'extra']);
+});
+
+test('a scheduler that was not told where the source is says so, and drives the run once it knows', async () => {
+  await database.exec('truncate north, extra');
+  const variable = variableOf(north!);
+  const runId = await target.start(north!, plan('north', 'tables: [extra]'));
+  delete process.env[variable];
+  try {
+    await until('the run says what it waits for', async () => {
+      const { waiting } = await readRun(target.ledger.pool, runId);
+      return waiting?.startsWith('the scheduler cannot tell the source: ') && waiting.includes(variable);
+    });
+  } finally {
+    variableOf(north!);
+  }
+  await target.ended(runId);
 });
