@@ -17,7 +17,7 @@ export interface LoadedRun {
   id: string;
   plan: ResolvedPlan;
   planHash: string;
-  /** Runs `fn` with a source session, which an abort of `signal` destroys. */
+  /** Runs `fn` with a source session, which an abort of `signal` destroys. Throws PlanRevised once a later plan was loaded. */
   withSource<T>(signal: AbortSignal, fn: (source: Session) => Promise<T>): Promise<T>;
 }
 
@@ -35,7 +35,7 @@ interface OpenedRun {
   pool: pg.Pool;
 }
 
-/** Closes the sessions of a run as they come back. */
+/** Closes the sessions of a plan as they come back; who has the plan and no session yet gets none any more. */
 async function end(opened: Promise<OpenedRun>): Promise<void> {
   await opened.then(({ pool }) => pool.end()).catch(() => {});
 }
@@ -48,8 +48,8 @@ export class RunPlans {
   readonly #ledger: Queryable;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #maxSources: number;
-  /** By run: the plan's hash, and the plan with the pool of its source. */
-  readonly #runs = new Map<string, { planHash: string; opened: Promise<OpenedRun> }>();
+  /** By run: by hash, the plan with the pool of its source. Two of one run only while one of them is being read. */
+  readonly #runs = new Map<string, Map<string, Promise<OpenedRun>>>();
 
   constructor(ledger: Queryable, maxSources: number) {
     this.#ledger = ledger;
@@ -64,16 +64,23 @@ export class RunPlans {
 
   /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked, and PlanRevised. */
   async load(claim: ClaimedTask): Promise<LoadedRun> {
-    const known = this.#runs.get(claim.runId);
-    if (known?.planHash === claim.planHash) return (await known.opened).run;
+    const plans = this.#runs.get(claim.runId) ?? new Map<string, Promise<OpenedRun>>();
+    this.#runs.set(claim.runId, plans);
+    const known = plans.get(claim.planHash);
+    if (known !== undefined) return (await known).run;
     const opened = this.#open(claim);
-    const entry = { planHash: claim.planHash, opened };
-    this.#runs.set(claim.runId, entry);
-    if (known !== undefined) void end(known.opened);
+    plans.set(claim.planHash, opened);
     try {
-      return (await opened).run;
+      const { run } = await opened;
+      // Only now: a claim may be older than the plan that is known, and the ledger alone tells.
+      for (const [hash, other] of plans) {
+        if (hash === claim.planHash) continue;
+        plans.delete(hash);
+        void end(other);
+      }
+      return run;
     } catch (error) {
-      if (this.#runs.get(claim.runId) === entry) this.#runs.delete(claim.runId);
+      plans.delete(claim.planHash);
       throw error;
     }
   }
@@ -100,12 +107,15 @@ export class RunPlans {
         plan: run.plan,
         planHash: claim.planHash,
         withSource: (signal, fn) =>
-          this.#limit(() => withSession(pool, (source) => bound(source, signal, () => checked(source, fn)))),
+          this.#limit(() => {
+            if (pool.ending) throw new PlanRevised(run.id);
+            return withSession(pool, (source) => bound(source, signal, () => checked(source, fn)));
+          }),
       },
     };
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#runs.values()].map(({ opened }) => end(opened)));
+    await Promise.all([...this.#runs.values()].flatMap((plans) => [...plans.values()].map(end)));
   }
 }

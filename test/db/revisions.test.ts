@@ -6,8 +6,10 @@ import { readRun } from '../../src/ledger/runs.ts';
 import { insertTask, readOpenTasks } from '../../src/ledger/tasks.ts';
 import { withSession } from '../../src/pg/session.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
-import { RunPlans } from '../../workers/run-plans.ts';
+import { planHash } from '../../src/plan/hash.ts';
+import { type LoadedRun, RunPlans } from '../../workers/run-plans.ts';
 import { until } from '../fleet-processes.ts';
+import { openTarget } from '../in-process-fleet.ts';
 import { createLedger, createRun, emptyPlan } from '../ledger.ts';
 import { createDatabase } from '../postgres.ts';
 
@@ -62,4 +64,41 @@ it('no work spans two plans: a revision waits for what has begun, and what was o
   ]);
   const { rows: done } = await db.query('select revision from rowfleet.task where id = $1', [begun.taskId]);
   expect(done).toEqual([{ revision: 1 }]);
+});
+
+it('a claim that is older than the plan that a worker knows ends nobody’s sessions', async () => {
+  const [source, into] = [await createDatabase(15), await createDatabase(18)];
+  for (const each of [source, into]) await each.exec('create table book (id int primary key)');
+  const target = await openTarget(into);
+  const { pool } = target.ledger;
+  const plans = new RunPlans(pool, 2);
+  onTestFinished(async () => {
+    await plans.close();
+    await target.close();
+    await Promise.all([source.drop(), into.drop()]);
+  });
+  const runId = await target.start(source, 'name: p\ntables: [book]');
+  const first = await readRun(pool, runId);
+  const load = (hash: string) => plans.load({ runId, planHash: hash } as ClaimedTask);
+  const ask = (run: LoadedRun) =>
+    run.withSource(new AbortController().signal, (session) => session.query('select 1'));
+
+  // The older claim is the later one to load.
+  const known = load(first.planHash);
+  await expect(load('the one before')).rejects.toThrow(PlanRevised);
+  await expect(ask(await known)).resolves.toMatchObject({ rowCount: 1 });
+
+  const plan = { ...first.plan, settings: { ...first.plan.settings, maxRetries: 9 } };
+  const hash = planHash(plan);
+  await withSession(pool, (tx) =>
+    insertRevision(tx, runId, {
+      ...{ plan, planHash: hash, planFile: 'plan.yaml', actor: 'test', summary: 'more tries' },
+    }),
+  );
+  const under = ask(await known);
+  const next = await load(hash);
+  await expect(under).resolves.toMatchObject({ rowCount: 1 });
+  await expect(ask(await known)).rejects.toThrow(PlanRevised);
+  await expect(load(first.planHash)).rejects.toThrow(PlanRevised);
+  await expect(ask(next)).resolves.toMatchObject({ rowCount: 1 });
 });
