@@ -1,6 +1,7 @@
 import type { Queues } from '../jobs/queues.ts';
 import { RowfleetError } from '../src/errors.ts';
 import { LeadLost } from '../src/ledger/leader.ts';
+import { RunChanged } from '../src/ledger/lock-run.ts';
 import { readWaitingAttempt } from '../src/ledger/read-tasks.ts';
 import { type Run, readRun, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
 import { safeMessage, sqlState } from '../src/pg/errors.ts';
@@ -9,7 +10,7 @@ import { answeringWithin } from '../src/pg/session.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { advance } from '../src/run/advance.ts';
 import type { RunContext } from '../src/run/context.ts';
-import { asLeader } from '../src/run/lead.ts';
+import { asDriver, asLeader } from '../src/run/lead.ts';
 import { closeKeeper } from '../src/run/snapshot.ts';
 import type { Lead } from './lead.ts';
 import type { Member } from './member.ts';
@@ -54,8 +55,8 @@ async function failRun(ctx: RunContext, error: RowfleetError): Promise<void> {
   await closeKeeper(ctx);
   const { code, message, hint } = error;
   const record = { code, message, ...(hint === undefined ? {} : { hint }) };
-  await asLeader(ctx, async (tx) => {
-    await setRunState(tx, ctx.run.id, ['running', 'cancelling'], 'failed', record);
+  await asDriver(ctx, async (tx) => {
+    await setRunState(tx, ctx.run.id, ['running'], 'failed', record);
     await recordEvent(tx, ctx.run.id, 'scheduler', `failed: ${message}`);
   });
 }
@@ -90,7 +91,7 @@ async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof pa
     if (ctx.busy) pace = 'busy';
     else ctx.waiting ??= await readWaitingAttempt(ctx.ledger, ctx.run.id);
   } catch (error) {
-    if (error instanceof LeadLost || ctx.signal.aborted) throw error;
+    if (error instanceof LeadLost || error instanceof RunChanged || ctx.signal.aborted) throw error;
     await takeTrouble(site, driven, error);
     pace = 'trouble';
   }
@@ -101,7 +102,7 @@ async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof pa
     ctx.waiting = `the queue at ${site.member.backend.label} does not answer`;
     site.member.log.warn({ error: safeMessage(error) }, 'cannot ring');
   }
-  if (ctx.waiting !== ctx.run.waiting) await asLeader(ctx, (tx) => setWaiting(tx, ctx.run.id, ctx.waiting));
+  if (ctx.waiting !== ctx.run.waiting) await asDriver(ctx, (tx) => setWaiting(tx, ctx.run.id, ctx.waiting));
   return pace;
 }
 
@@ -124,11 +125,11 @@ function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
   };
   const breakers = new RunBreakers({
     ...{ runId: run.id, ledger: ctx.ledger, source, target: member.ledger.endpoint },
-    write: (fn) => asLeader(ctx, fn),
+    write: (fn) => asDriver(ctx, fn),
   });
   const health = new RunHealth(() => ({
     ...{ run: ctx.run, target: member.control, source, log: ctx.log },
-    write: (fn) => asLeader(ctx, fn),
+    write: (fn) => asDriver(ctx, fn),
   }));
   return { ctx, breakers, health, rung: new Map() };
 }
@@ -162,8 +163,9 @@ export async function driveRun(site: DriveSite, runId: string): Promise<void> {
         }
       } catch (error) {
         if (error instanceof LeadLost || signal.aborted) throw error;
+        if (error instanceof RunChanged) pace = 'active';
         // The ledger itself does not answer as it should: there is nowhere to write that down.
-        member.log.error({ run: runId, error: safeMessage(error) }, 'the ledger does not answer');
+        else member.log.error({ run: runId, error: safeMessage(error) }, 'the ledger does not answer');
       }
       await wakeup.pause(paceMs[pace], signal);
     }

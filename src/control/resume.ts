@@ -2,6 +2,7 @@ import { usageError } from '../errors.ts';
 import { countFindings, deleteFindings } from '../ledger/findings.ts';
 import { liftHold, liftPauses } from '../ledger/holds.ts';
 import type { Ledger, Queryable } from '../ledger/ledger.ts';
+import { lockRun } from '../ledger/lock-run.ts';
 import { deleteFinishSteps } from '../ledger/objects.ts';
 import {
   lockRuns,
@@ -83,11 +84,12 @@ export async function goOn(tx: Queryable, run: Run): Promise<void> {
 
 /** Lets a run go on, as `goOn` does. A run that is running already stays as it is. Throws RUN_ENDED. */
 export async function resumeRun(ledger: Ledger, run: Run, actor: string): Promise<void> {
-  if (run.state === 'running') return;
   await withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
       await lockRuns(session);
-      await goOn(session, run);
+      const current = await lockRun(session, run.id);
+      if (current.state === 'running') return;
+      await goOn(session, current);
       await recordEvent(session, run.id, actor, 'resumed');
     }),
   );

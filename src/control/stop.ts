@@ -1,5 +1,6 @@
 import { usageError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { lockRun } from '../ledger/lock-run.ts';
 import { type Run, type RunState, recordEvent, setRunState } from '../ledger/runs.ts';
 import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
@@ -12,6 +13,7 @@ function changeState(
 ): Promise<boolean> {
   return withSession(ledger.pool, (session) =>
     inTransaction(session, 'read committed', async () => {
+      await lockRun(session, runId);
       const changed = await setRunState(session, runId, change.from, change.to);
       if (changed) await recordEvent(session, runId, change.actor, change.event);
       return changed;

@@ -38,8 +38,8 @@ export class PlanRevised extends RowfleetError {
  */
 export async function lockClaim(session: Session, claim: ClaimedTask): Promise<void> {
   await holdPlan(session, claim.runId);
-  const locked = session.query<{ hash: string }>(
-    `select r.plan_hash as hash from rowfleet.task t join rowfleet.run r on r.id = t.run_id
+  const locked = session.query<{ hash: string; state: string }>(
+    `select r.plan_hash as hash, r.state from rowfleet.task t join rowfleet.run r on r.id = t.run_id
       where t.id = $1 and t.attempt = $2 and t.state = 'running' for update of t nowait`,
     [claim.taskId, claim.number],
   );
@@ -47,6 +47,8 @@ export async function lockClaim(session: Session, claim: ClaimedTask): Promise<v
     throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
   });
   if (rows[0] === undefined) throw new StaleAttempt(claim.taskId);
+  // It may have been claimed just when people stopped or cancelled the run, and nobody waits for it.
+  if (rows[0].state !== 'running') throw new TaskLocked(claim.taskId, `the run is ${rows[0].state}`);
   if (rows[0].hash !== claim.planHash) throw new PlanRevised(claim.runId);
 }
 

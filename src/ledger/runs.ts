@@ -45,9 +45,11 @@ export interface Run {
   verifiedAt: Date | null;
   /** What people set while it goes on. */
   settings: RunSettings;
+  /** How often people changed it: see `holdUnchanged`. */
+  changes: string;
 }
 
-const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", revision, state, phase, waiting, error, mended, settings, verified_at as "verifiedAt"`;
+const columns = `id, name, kind, plan, plan_hash as "planHash", plan_file as "planFile", revision, state, phase, waiting, error, mended, settings, verified_at as "verifiedAt", changes::text`;
 
 /** Reads one run. Throws RUN_UNKNOWN. */
 export async function readRun(on: Queryable, id: string): Promise<Run> {

@@ -1,7 +1,6 @@
 import { countFindings } from '../ledger/findings.ts';
 import { readFlows } from '../ledger/flows.ts';
 import { readHolds } from '../ledger/holds.ts';
-import { mayLeave } from '../ledger/lock-run.ts';
 import { countQuarantined } from '../ledger/quarantine.ts';
 import type { RecordedError } from '../ledger/recorded-error.ts';
 import type { ReloadSpec } from '../ledger/reload.ts';
@@ -12,7 +11,7 @@ import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { copy } from './copy.ts';
-import { asLeader } from './lead.ts';
+import { asDriver } from './lead.ts';
 import { prepare } from './prepare.ts';
 import { closeKeeper } from './snapshot.ts';
 import { passesGate, verify } from './verify.ts';
@@ -59,7 +58,7 @@ async function endRun(
   event: string,
   error: RecordedError | null = null,
 ): Promise<void> {
-  await asLeader(ctx, async (tx) => {
+  await asDriver(ctx, async (tx) => {
     if (await setRunState(tx, ctx.run.id, ['running'], state, error))
       await recordEvent(tx, ctx.run.id, 'scheduler', event);
   });
@@ -129,11 +128,9 @@ export async function advance(ctx: RunContext): Promise<void> {
   const last = next === undefined || (ctx.run.kind === 'validate' && step.phase === 'verify');
   if (last) return endWell(ctx);
   ctx.busy = true;
-  const left = await asLeader(ctx, async (tx) => {
-    if (!(await mayLeave(tx, ctx.run.id, step.phase))) return false;
+  await asDriver(ctx, async (tx) => {
     await setPhase(tx, ctx.run.id, next);
     await recordEvent(tx, ctx.run.id, 'scheduler', `phase ${next}`);
-    return true;
   });
-  if (left) ctx.log('phase', { phase: next });
+  ctx.log('phase', { phase: next });
 }

@@ -6,7 +6,7 @@ import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { incompleteTables, staysDown } from './incomplete.ts';
-import { asLeader } from './lead.ts';
+import { asDriver } from './lead.ts';
 import { withSource } from './source.ts';
 import { withTarget } from './target.ts';
 import { waitForWorkers } from './workers.ts';
@@ -27,7 +27,7 @@ const isBuilt = (object: ObjectRow, builds: Map<string, string>): boolean =>
 async function insertBuilds(ctx: RunContext, objects: ObjectRow[]): Promise<void> {
   if (objects.length === 0) return;
   ctx.busy = true;
-  await asLeader(ctx, async (tx) => {
+  await asDriver(ctx, async (tx) => {
     for (const { id, relation } of objects)
       await insertTask(tx, ctx.run.id, 'build', relation, { object: id });
   });
@@ -79,5 +79,5 @@ export async function planFinish(ctx: RunContext): Promise<void> {
   const steps = await withSource(ctx, (source) =>
     withTarget(ctx, (target) => finishObjects(source, target, plan)),
   );
-  await asLeader(ctx, (tx) => insertObjects(tx, id, steps));
+  await asDriver(ctx, (tx) => insertObjects(tx, id, steps));
 }

@@ -10,7 +10,7 @@ import type { ResolvedPlan } from '../plan/types.ts';
 import { buildIndexes } from './build.ts';
 import type { Keeper, PhaseResult, RunContext } from './context.ts';
 import { effectiveSettings } from './effective-settings.ts';
-import { asLeader } from './lead.ts';
+import { asDriver } from './lead.ts';
 import { closeKeeper, openKeeper } from './snapshot.ts';
 import { waitForWorkers } from './workers.ts';
 
@@ -42,7 +42,7 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
     all.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
   let missing = slots * batchesPerSlot - open;
   if (uncut(flows).length === 0 || missing <= 0) return;
-  await asLeader(ctx, async (tx) => {
+  await asDriver(ctx, async (tx) => {
     // Read anew: a revision of the plan may have let one start again.
     for (let flow of uncut(await readFlows(tx, ctx.run.id, { lock: true }))) {
       while (!flow.cutDone && missing > 0) {

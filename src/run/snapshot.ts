@@ -9,7 +9,7 @@ import { display } from '../pg/quote.ts';
 import { destroySession, endSession, type Session } from '../pg/session.ts';
 import type { Keeper, RunContext } from './context.ts';
 import { emptyTables } from './empty.ts';
-import { asLeader } from './lead.ts';
+import { asDriver, asLeader } from './lead.ts';
 import { openSource } from './source.ts';
 
 /**
@@ -85,14 +85,14 @@ function keep(session: pg.Client, epoch: Epoch): Keeper {
 /** Opens the next source snapshot and settles what earlier batches are still worth under it. */
 export async function openKeeper(ctx: RunContext): Promise<Keeper> {
   const { id, plan } = ctx.run;
-  await asLeader(ctx, (tx) => closeEpochs(tx, id));
+  await asDriver(ctx, (tx) => closeEpochs(tx, id));
   const epochs = await readEpochs(ctx.ledger, id);
   const session = await openSource(ctx, 'rowfleet snapshot keeper');
   try {
     const epoch = await openEpoch(session, plan, (epochs.at(-1)?.epoch ?? 0) + 1);
     const keeper = keep(session, epoch);
     await barrier('copy.snapshot');
-    await asLeader(ctx, async (tx) => {
+    await asDriver(ctx, async (tx) => {
       const copied = await readCopiedEpochs(tx, id);
       const stale = findStaleFlows(plan, copied, epochs, epoch);
       // What people mended must stay; what came to its end before is reloaded, not copied again.

@@ -10,7 +10,7 @@ import { planChecks } from '../validate/checks.ts';
 import type { CheckSpec } from '../validate/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { incompleteTables, staysDown } from './incomplete.ts';
-import { asLeader } from './lead.ts';
+import { asDriver } from './lead.ts';
 import { waitForWorkers } from './workers.ts';
 
 const relationOf = (ctx: RunContext, spec: CheckSpec): string =>
@@ -29,7 +29,7 @@ export async function verify(ctx: RunContext): Promise<PhaseResult> {
       await waitForWorkers(ctx, 'loader');
       return 'stay';
     }
-    await asLeader(ctx, async (tx) => {
+    await asDriver(ctx, async (tx) => {
       // A run that only validates took nothing down; what stands there now is what would be.
       const captured =
         kind === 'migrate'

@@ -16,7 +16,8 @@ alter table rowfleet.run
     ('running', 'stopped', 'cancelling', 'failed', 'cancelled', 'findings', 'quarantined', 'verified')),
   add column revision int not null default 1,            -- of its plan: see plan_revision
   add column verified_at timestamptz,                    -- when it first was: its rows may be in use since
-  add column settings jsonb not null default '{}';       -- what people set while it goes on: see settings.ts
+  add column settings jsonb not null default '{}',       -- what people set while it goes on: see settings.ts
+  add column changes bigint not null default 0;          -- by people: a scheduler's look that began before one writes no more
 
 alter table rowfleet.attempt add column waiting text; -- what it waits for, with the number behind it
 alter table rowfleet.worker add column trouble text; -- why its last try at a task could not even be claimed or recorded
