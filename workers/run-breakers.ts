@@ -2,6 +2,7 @@ import { ConsecutiveBreaker, CountBreaker } from 'cockatiel';
 import {
   type AttemptResult,
   endWaits,
+  hasOpenTask,
   isTrying,
   letNoneThrough,
   letOneThrough,
@@ -65,6 +66,8 @@ export class RunBreakers {
   readonly #held = new Set<Cause>();
   /** One task is to show whether the run can go on; it is chosen at the next look. */
   #trial: { taskId?: string; settle: (failure: string | null) => void } | undefined;
+  /** What closed the breaker of failures. */
+  #better = '';
   #restored = false;
 
   constructor(site: BreakerSite, every = probeEveryMs) {
@@ -167,8 +170,7 @@ export class RunBreakers {
     await write(async (on) => {
       await liftHold(on, runId, { kind: 'breaker', cause });
       await endWaits(on, runId);
-      const what =
-        cause === 'failures' ? 'an attempt succeeded' : `${cause} ${this.#site[cause].label} answers`;
+      const what = cause === 'failures' ? this.#better : `${cause} ${this.#site[cause].label} answers`;
       await recordEvent(on, runId, 'scheduler', `goes on: ${what}`);
     });
     this.#held.delete(cause);
@@ -181,7 +183,7 @@ export class RunBreakers {
     });
   }
 
-  /** Lets one waiting task through, and another where that one is gone. */
+  /** Lets one waiting task through, and another where that one is gone; where all are held back otherwise, later. */
   async #tryOne(): Promise<void> {
     const { runId, ledger, write } = this.#site;
     const trial = this.#trial;
@@ -189,11 +191,12 @@ export class RunBreakers {
     await write(async (on) => {
       trial.taskId = await letOneThrough(on, runId);
     });
-    // Nothing waits any more: there is nothing to hold back.
-    if (trial.taskId === undefined) this.#endTrial(null);
+    if (trial.taskId !== undefined || (await hasOpenTask(ledger, runId))) return;
+    this.#endTrial(null, 'no task is left that waits for it');
   }
 
-  #endTrial(failure: string | null): void {
+  #endTrial(failure: string | null, better = 'an attempt succeeded'): void {
+    this.#better = better;
     this.#trial?.settle(failure);
     this.#trial = undefined;
   }

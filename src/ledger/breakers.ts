@@ -52,12 +52,14 @@ export async function letOneThrough(on: Queryable, runId: string): Promise<strin
                      where t.run_id = $1 and t.state = 'waiting' and not ${isHeldOtherwise} and not ${isOfCancelledFlow}
                      order by t.failures, random() limit 1)
        returning id
+     ), let as (
+       update rowfleet.hold set lets = (select id from chosen)
+        where run_id = $1 and kind = 'breaker' and cause = 'failures' and lets is distinct from (select id from chosen)
      )
-     update rowfleet.hold set lets = (select id from chosen)
-      where run_id = $1 and kind = 'breaker' and cause = 'failures' returning lets::text as id`,
+     select id::text from chosen`,
     [runId],
   );
-  return rows[0]?.id ?? undefined;
+  return rows[0]?.id;
 }
 
 /** Lets none through any more. */
@@ -71,6 +73,16 @@ export async function isTrying(on: Queryable, taskId: string): Promise<boolean> 
     `select 1 from rowfleet.task t
       where t.id = $1 and (t.state = 'running' or t.state = 'waiting' and not ${isHeldOtherwise} and not ${isOfCancelledFlow})`,
     [taskId],
+  );
+  return rowCount === 1;
+}
+
+/** Whether a run has a task that is still to be done, whatever holds it back. */
+export async function hasOpenTask(on: Queryable, runId: string): Promise<boolean> {
+  const { rowCount } = await on.query(
+    `select 1 from rowfleet.task t
+      where t.run_id = $1 and t.state in ('waiting', 'running') and not ${isOfCancelledFlow} limit 1`,
+    [runId],
   );
   return rowCount === 1;
 }

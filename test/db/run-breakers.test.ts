@@ -98,3 +98,30 @@ test('what is let through is held back by nothing else', async () => {
   expect(await isTrying(ledger.pool, paused)).toBe(false);
   expect(await letOneThrough(ledger.pool, other)).toBeUndefined();
 });
+
+test('a paused run says nothing about whether it could go on; one with nothing left to do goes on', async () => {
+  const paused = await createRun(ledger);
+  const { rows } = await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, relation, spec) values ($1, 'batch', 'book', '{}') returning id::text`,
+    [paused],
+  );
+  const [{ id }] = rows;
+  const site = { runId: paused, ledger: ledger.pool, source: database.endpoint, target: database.endpoint };
+  const write = (fn: (on: Ledger['pool']) => Promise<void>) => fn(ledger.pool);
+  const breakers = new RunBreakers({ ...site, write }, { server: 20, batch: 0 });
+  const look = async () => {
+    await breakers.look();
+    return (await readHolds(ledger.pool, paused)).map(({ kind }) => kind).sort();
+  };
+  const hold = { runId: paused, kind: 'pause', cause: 'ann', reason: 'paused' } as const;
+  await putHold(ledger.pool, hold);
+  await putHold(ledger.pool, { runId: paused, kind: 'breaker', cause: 'failures', reason: '11 of 20' });
+  // Each look begins a trial where none is, and ends one that is over.
+  for (let i = 0; i < 5; i++) expect(await look()).toEqual(['breaker', 'pause']);
+  await ledger.pool.query(`update rowfleet.task set state = 'done' where id = $1`, [id]);
+  await until('nothing is left to try', async () => (await look()).join() === 'pause');
+  const told = `select message from rowfleet.event where run_id = $1`;
+  expect((await ledger.pool.query(told, [paused])).rows).toEqual([
+    { message: 'goes on: no task is left that waits for it' },
+  ]);
+});
