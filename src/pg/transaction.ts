@@ -28,7 +28,7 @@ function beginStatement(mode: TransactionMode, options: TransactionOptions): str
 
 /**
  * Runs `fn` in one transaction with every setting pinned anew (plan text may have changed one): commits what
- * it returns, rolls back what it throws.
+ * it returns, rolls back what it throws. Throws also where nothing can be committed, because a statement had failed.
  */
 export async function inTransaction<T>(
   session: Session,
@@ -44,7 +44,10 @@ export async function inTransaction<T>(
     await session.query('rollback').catch(() => {});
     throw error;
   }
-  await session.query('commit');
+  const { command } = await session.query('commit');
+  // Where a statement failed and `fn` passed over it, the server says so by this alone.
+  if (command !== 'COMMIT')
+    throw new Error('a statement of the transaction had failed: all of it was rolled back');
   return result;
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { openSession } from '../../src/pg/session.ts';
+import { inTransaction } from '../../src/pg/transaction.ts';
 import { createDatabase } from '../postgres.ts';
 
 test.each([
@@ -12,5 +13,17 @@ test.each([
   const { rows } = await session.query('show synchronous_commit');
   expect(rows).toEqual([{ synchronous_commit: ours }]);
   await session.end();
+  await database.drop();
+});
+
+test('a transaction in which a failed statement was passed over is not taken for committed', async () => {
+  const database = await createDatabase(18);
+  const session = await database.open();
+  const pass = inTransaction(session, 'read committed', async () => {
+    await session.query('create table public.kept ()');
+    await session.query('select 1 / 0').catch(() => {});
+  });
+  await expect(pass).rejects.toThrow('all of it was rolled back');
+  await expect(database.query('select from kept')).rejects.toThrow('does not exist');
   await database.drop();
 });
