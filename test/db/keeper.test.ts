@@ -1,8 +1,14 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { copyBatch } from '../../src/copy/copy-batch.ts';
 import { findStaleFlows, openEpoch } from '../../src/copy/keeper.ts';
+import { type ClaimedTask, claimTask } from '../../src/ledger/claim.ts';
+import { insertEpoch } from '../../src/ledger/epochs.ts';
+import { sealFrom } from '../../src/ledger/seal.ts';
+import { readOpenTasks } from '../../src/ledger/tasks.ts';
 import { openSession } from '../../src/pg/session.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
 import { handMadePlan } from '../hand-made-plan.ts';
+import { createLedger, createRun } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;
@@ -49,4 +55,31 @@ test('time limits that a database sets end no session of ours', async () => {
   await openEpoch(keeper, plan, 5);
   await keeper.query('select pg_sleep(0.2)');
   await keeper.end();
+});
+
+test('a table that was rewritten when nobody kept the snapshot is not read with it', async () => {
+  const ledger = await createLedger(source);
+  const runId = await createRun(ledger, plan);
+  await source.exec('create table kept (id int); insert into kept values (1)');
+  const flows = handMadePlan([{ from: 'kept k', to: 'item', columns: { id: ['k.id', 'integer'] } }]).flows;
+  flows[0]!.reads = [{ schema: 'public', name: 'kept' }];
+  const [keeper, target, reader] = [await source.open(), await source.open(), await source.open()];
+  const opened = await openEpoch(keeper, { ...plan, flows }, 1);
+  await keeper.query('rollback'); // Its locks are gone; another one exports what it saw.
+  await keeper.query('begin isolation level repeatable read; select from public.item');
+  const { rows } = await keeper.query('select pg_export_snapshot() as snapshot');
+  await insertEpoch(ledger.pool, runId, { ...opened, ...rows[0] });
+  await source.exec('vacuum full kept');
+  await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec)
+     values ($1, 'batch', 'item', 'public.item', '{"leaf": 0, "fromBlock": 0, "toBlock": null}')`,
+    [runId],
+  );
+  const claim = await claimTask(target, 'w', (await readOpenTasks(ledger.pool, runId))[0]!.id);
+  const input = {
+    ...{ plan: { ...plan, flows }, claim: claim as ClaimedTask, target, source: reader },
+    ...{ seal: sealFrom({}), signal: new AbortController().signal, onBytes: () => {} },
+  };
+  await expect(copyBatch(input)).rejects.toThrow('the source snapshot is gone: public.kept was rewritten');
+  await ledger.close();
 });

@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { endBlockers, giveUpLead, holdLead, LeadLost, renewLead, takeLead } from '../../src/ledger/leader.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { lockRun, RunChanged } from '../../src/ledger/lock-run.ts';
 import { readRun, setWaiting } from '../../src/ledger/runs.ts';
+import { inTransaction } from '../../src/pg/transaction.ts';
 import type { RunContext } from '../../src/run/context.ts';
-import { asLeader } from '../../src/run/lead.ts';
+import { asDriver, asLeader, settleObject } from '../../src/run/lead.ts';
+import { withTarget } from '../../src/run/target.ts';
 import { until } from '../fleet-processes.ts';
 import { createLedger, createRun } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
@@ -85,4 +88,22 @@ test('who was overtaken writes nothing', async () => {
   expect(await readRun(ledger.pool, runId)).toMatchObject({ waiting: null });
   await write('4', 'leading');
   expect(await readRun(ledger.pool, runId)).toMatchObject({ waiting: 'leading' });
+});
+
+test('who was overtaken settles no object, nor does a look at a run that people changed since', async () => {
+  const looking = async (epoch: string) => {
+    const run = await readRun(ledger.pool, runId);
+    return { target: ledger.pool, epoch, signal: new AbortController().signal, run } as RunContext;
+  };
+  const settle = (ctx: RunContext) =>
+    withTarget(ctx, (session) =>
+      inTransaction(session, 'read committed', () => settleObject(ctx, session, '0', 'down')),
+    );
+  await expect(settle(await looking('3'))).rejects.toThrow(LeadLost);
+  const look = await looking('4');
+  await settle(look);
+  await lockRun(ledger.pool, runId);
+  await expect(settle(look)).rejects.toThrow(RunChanged);
+  await expect(asDriver(look, (tx) => setWaiting(tx, runId, 'old'))).rejects.toThrow(RunChanged);
+  await settle(await looking('4'));
 });
