@@ -1,11 +1,25 @@
-import { literal, qualified, type RelationName } from '../pg/quote.ts';
+import { RowfleetError } from '../errors.ts';
+import { sqlState } from '../pg/errors.ts';
+import { display, literal, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+
+const lockNotAvailable = '55P03';
+
+/** Milliseconds in a lock queue, where everybody else waits behind us; then the caller tries again. */
+const lockTimeoutMs = 2_000;
+
+/** What a lock is wanted for: only who has a table for himself keeps others from reading it. */
+export type LockPurpose = 'read' | 'empty';
 
 /**
  * Who holds locks on tables, their partitions and their indexes, in words without query texts:
  * `psql (pid 4711, idle in transaction for 12 s)`. Empty when nobody does any more.
  */
-export async function lockHolders(session: Session, tables: RelationName[]): Promise<string> {
+export async function lockHolders(
+  session: Session,
+  tables: RelationName[],
+  purpose?: LockPurpose,
+): Promise<string> {
   await session.query('select pg_catalog.pg_stat_clear_snapshot()'); // Else a transaction sees what it saw first.
   const { rows } = await session.query<{ holder: string }>(
     `with recursive tables (oid) as (
@@ -21,9 +35,10 @@ export async function lockHolders(session: Session, tables: RelationName[]): Pro
      ) as holder
      from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity a on a.pid = l.pid
      where l.granted and l.pid <> pg_catalog.pg_backend_pid() and l.relation in (select oid from relations)
+       and (not $2 or l.mode = 'AccessExclusiveLock')
        and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
      order by 1 limit 5`,
-    [tables.map(qualified)],
+    [tables.map(qualified), purpose === 'read'],
   );
   return rows.map((row) => row.holder).join(', ');
 }
@@ -31,3 +46,30 @@ export async function lockHolders(session: Session, tables: RelationName[]): Pro
 /** `set local lock_timeout`, in milliseconds. */
 export const lockTimeoutStatement = (ms: number): string =>
   `set local lock_timeout = ${literal(String(Math.round(ms)))}`;
+
+/**
+ * Runs what needs locks on tables under a savepoint of the caller's transaction, and stands in no lock queue for long.
+ * Throws LOCK_NOT_AVAILABLE, which says who holds one of them. The timeout lasts until the transaction ends.
+ */
+export async function namingHolders<T>(
+  session: Session,
+  tables: RelationName[],
+  purpose: LockPurpose,
+  fn: () => Promise<T>,
+): Promise<T> {
+  await session.query(`savepoint rowfleet_locks; ${lockTimeoutStatement(lockTimeoutMs)}`);
+  try {
+    const result = await fn();
+    await session.query('release savepoint rowfleet_locks');
+    return result;
+  } catch (error) {
+    if (error instanceof RowfleetError || sqlState(error) !== lockNotAvailable) throw error;
+    await session.query('rollback to savepoint rowfleet_locks; release savepoint rowfleet_locks');
+    const holders = await lockHolders(session, tables, purpose);
+    throw new RowfleetError(
+      'LOCK_NOT_AVAILABLE',
+      `waiting for a lock, to ${purpose} ${tables.map(display).join(', ')}${holders && `, held by ${holders}`}`,
+      { cause: error, hint: 'end or finish the sessions that hold the tables' },
+    );
+  }
+}

@@ -4,11 +4,11 @@ import { readCancelledFlows, readOpenFlows, readRowsBefore, restartFlows } from 
 import { insertReload, withdrawReloads } from '../ledger/requeue.ts';
 import { type FlowStanding, readStanding, reloadBatches } from '../ledger/revisions.ts';
 import { type Run, setMended, setPhase } from '../ledger/runs.ts';
-import { sqlState } from '../pg/errors.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { PlanChange } from '../plan/compare-plans.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
+import { emptyTables } from '../run/empty.ts';
 import { verifyAnew } from './resume.ts';
 
 /** What a revision means for the rows of a flow that were loaded by the plan before it. */
@@ -101,21 +101,14 @@ export async function consequencesOf(
   return consequences;
 }
 
-/** What the server says of a TRUNCATE while a foreign key refers to the table. */
-const featureNotSupported = '0A000';
-
-/** Empties the tables of flows and lets copying begin anew. The foreign keys upon them must be down. */
+/** Empties the tables of flows and lets copying begin anew. Throws LOCK_NOT_AVAILABLE and STILL_REFERRED. */
 async function restart(tx: Session, run: Run, plan: ResolvedPlan, flows: string[]): Promise<void> {
-  const tables = new Set(
-    plan.flows.filter(({ name }) => flows.includes(name)).map((f) => qualified(f.target)),
-  );
+  const filled = new Set(plan.flows.filter(({ name }) => flows.includes(name)).map((f) => display(f.target)));
   await restartFlows(tx, run.id, flows);
-  try {
-    await tx.query(`truncate ${[...tables].join(', ')}`);
-  } catch (error) {
-    if (sqlState(error) !== featureNotSupported) throw error;
-    throw refused(flows.join(', '), 'a foreign key upon its table stands', 'cancel the run and start anew');
-  }
+  await emptyTables(
+    tx,
+    plan.targets.filter((target) => filled.has(display(target))),
+  );
 }
 
 /** Makes it so, in the transaction that revises the plan and holds its flows; the run does the work when it goes on. */

@@ -179,12 +179,17 @@ export async function cancelTasks(on: Queryable, runId: string, all = false): Pr
   );
 }
 
-/** Attempts of a run that are under way and whose worker still shows a sign of life. */
-export async function countLiveAttempts(on: Queryable, runId: string): Promise<number> {
+/**
+ * Terminates the backends of a run's attempts whose lease has run out: nobody takes these over any more. Returns how many
+ * attempts still had a backend, so that what they wrote may yet commit; look again until there are none.
+ */
+export async function endLapsedAttempts(on: Queryable, runId: string): Promise<number> {
   const { rows } = await on.query(
-    `select count(*)::int as n from rowfleet.attempt a join pg_stat_activity s
+    `select count(*)::int as n,
+            count(case when a.lease_until < clock_timestamp() then pg_terminate_backend(s.pid) end) as lapsed
+       from rowfleet.attempt a join pg_stat_activity s
          on s.pid = a.backend_pid and s.backend_start = a.backend_start
-      where a.run_id = $1 and a.ended_at is null`,
+      where a.run_id = $1 and a.ended_at is null and s.pid <> pg_backend_pid()`,
     [runId],
   );
   return rows[0].n;

@@ -3,14 +3,15 @@ import { readRowsBefore } from '../ledger/flows.ts';
 import { type ObjectRow, readObjects, setObjectState } from '../ledger/objects.ts';
 import type { RecordedError } from '../ledger/recorded-error.ts';
 import { recordEvent, setRunState } from '../ledger/runs.ts';
-import { cancelTasks, countLiveAttempts } from '../ledger/tasks.ts';
+import { cancelTasks, endLapsedAttempts } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import type { RunContext } from './context.ts';
 import { emptyTables } from './empty.ts';
-import { asLeader, sayWaiting, settleObject } from './lead.ts';
+import { asDriver, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
 import { withTarget } from './target.ts';
+import { holdsRow } from './target-rows.ts';
 
 const foreignKeyViolation = '23503';
 
@@ -18,11 +19,8 @@ const foreignKeyViolation = '23503';
 async function emptyTargets(ctx: RunContext): Promise<void> {
   const before = await readRowsBefore(ctx.ledger, ctx.run.id);
   const ours = ctx.run.plan.targets.filter((target) => before[display(target)] === 0);
-  await asLeader(ctx, async (tx) => {
-    for (const target of ours) {
-      const { rowCount } = await tx.query(`select 1 from ${qualified(target)} limit 1`);
-      if (rowCount === 1) return emptyTables(tx, ours);
-    }
+  await asDriver(ctx, async (tx) => {
+    for (const target of ours) if (await holdsRow(tx, target)) return emptyTables(tx, ours);
   });
 }
 
@@ -47,7 +45,7 @@ async function takeDownAgain(ctx: RunContext, objects: ObjectRow[]): Promise<voi
 async function restore(ctx: RunContext, objects: ObjectRow[]): Promise<ObjectRow[]> {
   const refused: ObjectRow[] = [];
   for (const object of objects) {
-    if (object.state === 'captured') await asLeader(ctx, (tx) => setObjectState(tx, object.id, 'back'));
+    if (object.state === 'captured') await asDriver(ctx, (tx) => setObjectState(tx, object.id, 'back'));
     if (object.state !== 'down') continue;
     try {
       await withTarget(ctx, (session) =>
@@ -84,10 +82,10 @@ function incomplete(refused: ObjectRow[]): RecordedError {
 export async function cancel(ctx: RunContext): Promise<void> {
   const { id } = ctx.run;
   await closeKeeper(ctx);
-  await asLeader(ctx, (tx) => cancelTasks(tx, id));
-  const live = await countLiveAttempts(ctx.ledger, id);
+  await asDriver(ctx, (tx) => cancelTasks(tx, id));
+  const live = await asDriver(ctx, (tx) => endLapsedAttempts(tx, id));
   if (live > 0) {
-    ctx.waiting = `${live} attempts have not stopped yet`;
+    ctx.waiting = `${live} ${live === 1 ? 'attempt has' : 'attempts have'} not stopped yet`;
     return;
   }
   // Once it was verified its rows are in use, and what goes on is a reload: it is given up, and they stay.
@@ -98,7 +96,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
   const objects = await restorable(ctx);
   const refused = await restore(ctx, objects);
   const error = refused.length === 0 ? null : incomplete(refused);
-  await asLeader(ctx, async (tx) => {
+  await asDriver(ctx, async (tx) => {
     await cancelTasks(tx, id, true); // An attempt may have ended without having said so yet.
     const back = objects.length - refused.length;
     const trouble = error === null ? '' : `; ${error.message}; ${error.hint}`;

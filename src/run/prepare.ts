@@ -1,33 +1,26 @@
 import { barrier } from '../barrier.ts';
 import { takeDown } from '../constraints/apply.ts';
-import { capture as captureTarget } from '../constraints/capture.ts';
+import { type Capture, capture as captureTarget } from '../constraints/capture.ts';
+import { namingHolders } from '../constraints/lock-holders.ts';
 import { type Estimate, estimateFlow } from '../copy/estimate.ts';
 import { insertFlow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, readObjects } from '../ledger/objects.ts';
 import { recordEvent } from '../ledger/runs.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { ResolvedTarget } from '../plan/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
-import { asLeader, sayWaiting, settleObject } from './lead.ts';
+import { asDriver, sayWaiting, settleObject } from './lead.ts';
 import { withSource } from './source.ts';
 import { withTarget } from './target.ts';
-
-/** Rows that a target table holds before the run; an empty one, the usual case, costs one look. */
-async function countRows(target: Session, relation: ResolvedTarget): Promise<number> {
-  const from = `from ${relation.only ? 'only ' : ''}${qualified(relation)}`;
-  const { rowCount } = await target.query(`select 1 ${from} limit 1`);
-  if (rowCount === 0) return 0;
-  const { rows } = await target.query(`select count(*)::float8 as n ${from}`);
-  return rows[0].n;
-}
+import { countRows } from './target-rows.ts';
 
 function measure(ctx: RunContext): Promise<Estimate[]> {
   const { plan } = ctx.run;
   const estimateAll = async (source: Session) => {
     const estimates: Estimate[] = [];
-    for (const flow of plan.flows) estimates.push(await estimateFlow(source, flow));
+    for (const flow of plan.flows)
+      estimates.push(await namingHolders(source, flow.reads, 'read', () => estimateFlow(source, flow)));
     return estimates;
   };
   const options = { searchPath: plan.source.searchPath };
@@ -36,17 +29,29 @@ function measure(ctx: RunContext): Promise<Estimate[]> {
   );
 }
 
+/** What the target holds before the run, by table, and what stands there that slows loading. */
+function look(ctx: RunContext): Promise<{ before: Map<string, number>; found: Capture }> {
+  const { targets } = ctx.run.plan;
+  const lookAt = async (target: Session) => {
+    const before = new Map<string, number>();
+    for (const table of targets) before.set(display(table), await countRows(target, table));
+    const counted = targets.map((table) => ({ ...table, nonEmpty: before.get(display(table))! > 0 }));
+    const found = await namingHolders(target, targets, 'read', () => captureTarget(target, counted));
+    return { before, found };
+  };
+  return withTarget(ctx, (target) =>
+    inTransaction(target, 'read committed, read only', () => lookAt(target)),
+  );
+}
+
 /** Writes down, in one transaction, what will be copied, what will be taken down, and what stays up and why. */
 async function capture(ctx: RunContext): Promise<void> {
-  const { plan, id } = ctx.run;
+  const { id } = ctx.run;
   const estimates = await measure(ctx);
-  await asLeader(ctx, async (tx) => {
-    const before = new Map<string, number>();
-    for (const target of plan.targets) before.set(display(target), await countRows(tx, target));
-    const targets = plan.targets.map((target) => ({ ...target, nonEmpty: before.get(display(target))! > 0 }));
-    const { objects, kept } = await captureTarget(tx, targets);
-    await insertObjects(tx, id, objects);
-    for (const { kind, name, relation, reason } of kept) {
+  const { before, found } = await look(ctx);
+  await asDriver(ctx, async (tx) => {
+    await insertObjects(tx, id, found.objects);
+    for (const { kind, name, relation, reason } of found.kept) {
       const what = `${kind} ${name} on ${display(relation)} stays up: ${reason}`;
       await recordEvent(tx, id, 'scheduler', what);
     }

@@ -146,7 +146,8 @@ test('a plan is revised while its run copies: done batches are loaded again, or 
       $$begin if n = 39999 then perform pg_advisory_xact_lock_shared(1); end if; return n; end$$`);
   const gate = await source.open();
   await gate.query('select pg_advisory_lock(1)');
-  await into.exec('create table item (id int primary key, n int); create table other (id int primary key)');
+  await into.exec(`create table item (id int primary key, n int); create table other (id int primary key);
+    create table heir () inherits (item); insert into heir values (1, 1)`);
   const slow = plan('id: i.id, n: "slow(i.n)"');
   const runId = await migrate(slow);
   const run = await readRun(target.ledger.pool, runId);
@@ -172,5 +173,6 @@ test('a plan is revised while its run copies: done batches are loaded again, or 
   await resumeFlow(target.ledger, run, { flow: 'other', actor: 'test' });
   await target.ended(runId);
   const { rows } = await source.query('select id, 5 - n as n from item where n > 100 order by id');
-  expect((await into.query('select id, n from item order by id')).rows).toEqual(rows);
+  expect((await into.query('select id, n from only item order by id')).rows).toEqual(rows);
+  expect((await into.query('select id, n from heir')).rows).toEqual([{ id: 1, n: 1 }]); // It is no part of the run.
 });

@@ -4,7 +4,7 @@ import { display, ident, qualified, type RelationName } from '../../pg/quote.ts'
 import type { Session } from '../../pg/session.ts';
 
 /** A foreign key upon the target, standing or taken down. */
-interface Inbound {
+export interface Inbound {
   name: string;
   table: RelationName;
   columns: string[];
