@@ -3,6 +3,7 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 import type { LoadedRelation } from './loaded-relations.ts';
+import { namingHolders } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
 
 /** A sequence that gives a column its values: its own (serial, identity) or one that its default calls. */
@@ -51,11 +52,13 @@ async function readSequences(session: Session, tables: RelationName[]): Promise<
   return rows;
 }
 
-async function readPosition(session: Session, sequence: RelationName): Promise<Position> {
-  const { rows } = await session.query<{ value: string; called: boolean }>(
-    `select last_value::text as value, is_called as called from ${qualified(sequence)}`,
-  );
-  return { value: BigInt(rows[0]!.value), called: rows[0]!.called };
+function readPosition(session: Session, sequence: RelationName): Promise<Position> {
+  return namingHolders(session, [sequence], 'read', async () => {
+    const { rows } = await session.query<{ value: string; called: boolean }>(
+      `select last_value::text as value, is_called as called from ${qualified(sequence)}`,
+    );
+    return { value: BigInt(rows[0]!.value), called: rows[0]!.called };
+  });
 }
 
 /** The value furthest in the sequence's direction that the column holds; the server finds it in an index. */
@@ -63,8 +66,10 @@ async function readFurthest(
   session: Session,
   { table, column, ascending }: ColumnSequence,
 ): Promise<Position[]> {
-  const { rows } = await session.query<{ value: string | null }>(
-    `select pg_catalog.${ascending ? 'max' : 'min'}(${ident(column)})::text as value from ${qualified(table)}`,
+  const { rows } = await namingHolders(session, [table], 'read', () =>
+    session.query<{ value: string | null }>(
+      `select pg_catalog.${ascending ? 'max' : 'min'}(${ident(column)})::text as value from ${qualified(table)}`,
+    ),
   );
   const whole = /^-?\d+(?=$|\.)/.exec(rows[0]?.value ?? ''); // Nothing for no rows, NaN and the like.
   return whole === null ? [] : [{ value: BigInt(whole[0]), called: true }];
@@ -131,7 +136,7 @@ function setStatement({ sequence, ascending }: ColumnSequence, { value, called }
 
 /**
  * Sets the sequences behind the loaded tables' columns past what the source has drawn and the target holds.
- * A sequence that is far enough already makes no object.
+ * A sequence that is far enough already makes no object. Throws LOCK_NOT_AVAILABLE.
  */
 export async function finishSequences(
   source: Session,

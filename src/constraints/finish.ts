@@ -4,12 +4,13 @@ import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 import { finishSequences } from './finish-sequences.ts';
 import { readLoadedRelations } from './loaded-relations.ts';
+import { namingHolders } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
 
 /**
  * What is left to do once the rows are in and proven: sequences set past what source and target have used,
  * statistics, and the materialized views that read the loaded tables. Only reads; call it when the copy is
- * complete, outside of a transaction of either session.
+ * complete, outside of a transaction of either session. Throws LOCK_NOT_AVAILABLE, which says who holds what.
  */
 export async function finishObjects(
   source: Session,
@@ -18,7 +19,7 @@ export async function finishObjects(
 ): Promise<CapturedObject[]> {
   const tables = plan.targets.map(({ schema, name }) => ({ schema, name, nonEmpty: true }));
   return inTransaction(target, 'read committed, read only', async () => {
-    const loaded = await readLoadedRelations(target, tables);
+    const loaded = await namingHolders(target, tables, 'read', () => readLoadedRelations(target, tables));
     return [
       ...(await finishSequences(source, target, plan, loaded)),
       ...tables.map(analyze),

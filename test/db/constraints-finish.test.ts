@@ -38,6 +38,21 @@ describe.each([14, 18] as const)('PostgreSQL %i', (version) => {
     return objects.map(({ kind, name }) => `${kind} ${name}`);
   }
 
+  test('says who holds a sequence of the source, and does not wait for long', async () => {
+    for (const each of [source, target]) await each.exec('create table item (id serial primary key)');
+    const application = await source.open();
+    await application.query('begin; alter sequence public.item_id_seq rename to elsewhere');
+    const { rows } = await application.query('select pg_backend_pid() as pid');
+    await expect(
+      finish(copyPlan([{ from: 'item i', to: 'item', columns: { id: 'id' } }])),
+    ).rejects.toMatchObject({
+      code: 'LOCK_NOT_AVAILABLE',
+      message: expect.stringMatching(
+        `to read public\\.item_id_seq, held by rowfleet test \\(pid ${rows[0].pid}, idle in transaction`,
+      ),
+    });
+  });
+
   test('sequences end past what the source drew and the target holds, and never go back', async () => {
     await source.exec(`
       create table s (drawn serial, held serial, ahead serial, fresh serial, other int);
