@@ -45,6 +45,15 @@ export async function readObjects(on: Queryable, runId: string): Promise<ObjectR
   return rows;
 }
 
+/** What runs took down and did not bring back, with the run: how to bring it back is written nowhere else. */
+export async function readDown(on: Queryable): Promise<(ObjectRow & { runId: string })[]> {
+  const { rows } = await on.query(
+    `select ${columns}, run_id as "runId" from rowfleet.object
+      where state = 'down' and jsonb_array_length(captured -> 'takeDown') > 0 order by run_id, id`,
+  );
+  return rows;
+}
+
 /** Forgets the finishing steps of a run, which took nothing down: rows may come that they have not seen. */
 export async function deleteFinishSteps(on: Queryable, runId: string): Promise<void> {
   await on.query(

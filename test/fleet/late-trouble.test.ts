@@ -46,16 +46,29 @@ test('what people mend after a failure behind the checks is checked again', asyn
   await target.expectWhole(source);
 });
 
-test('a run that failed with its foreign keys back can be cancelled, also with other tables that refer to its own', async () => {
+test('a run that failed with its foreign keys back can be cancelled; what cannot come back keeps the ledger', async () => {
   const others = 'create table other (a_id int references a);';
   const runId = await migrate(rows, view + others, 'tables: [a, b]');
   expect((await target.ended(runId, 'failed')).phase).toBe('finish');
+  await into.exec('insert into other values (2)');
   await target.cancel(runId);
-  await target.ended(runId, 'cancelled');
-  expect(
-    (await into.query('select (select count(*)::int from a) as a, (select count(*)::int from b) as b')).rows,
-  ).toEqual([{ a: 0, b: 0 }]);
+  const { error } = await target.ended(runId, 'cancelled');
+  expect(error).toMatchObject({ code: 'NOT_RESTORED', message: expect.stringMatching(/^other_a_id_fkey/) });
+  const { rows: held } = await into.query(
+    `select (select count(*)::int from a) as a, (select count(*)::int from b) as b, (select count(*)::int from other) as other`,
+  );
+  expect(held).toEqual([{ a: 0, b: 0, other: 1 }]);
+
+  await target.stopFleets();
+  const refusal = await target.uninstall().catch((reason) => reason);
+  expect(refusal).toMatchObject({
+    code: 'NOT_RESTORED',
+    message: `foreign key other_a_id_fkey of public.other is down since run ${runId}, and its undo is in the ledger`,
+  });
+  await into.exec(`delete from other; ${refusal.hint.split('then: ')[1]}`);
   await target.expectCatalogAsBefore();
+  await target.uninstall();
+  expect((await into.query(`select to_regnamespace('rowfleet') as ledger`)).rows).toEqual([{ ledger: null }]);
 });
 
 test('a cancelled run says which foreign key cannot come back over rows that stay, and ends', async () => {

@@ -13,8 +13,8 @@ export function addUninstall(program: Command): void {
     .summary('remove the ledger and the queue from the target')
     .description(
       'Removes every trace of rowfleet from the target of a plan: the schemas rowfleet and rowfleet_queue, and with ' +
-        'QUEUE_URL its keys in Redis. The rows that were copied stay. Refused while a run is unfinished, because what ' +
-        'restores its target is in the ledger. Stop the fleet first.',
+        'QUEUE_URL its keys in Redis. The rows that were copied stay. Refused while a run is unfinished or something that ' +
+        'one took down is not back, because what restores the target is in the ledger. Stop the fleet first.',
     );
   withPlanOption(command).addHelpText('after', '\nExample:\n  rowfleet uninstall -c plan.yaml');
   withCommonOptions(command).action(
