@@ -1,11 +1,26 @@
 import { usageError } from '../errors.ts';
-import type { TargetRow } from '../ledger/read-quarantine.ts';
+import type { QuarantinedRow, TargetRow } from '../ledger/read-quarantine.ts';
 import { nearest } from '../nearest.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
+
+/** What tells a row from those that have its id in another ledger, or had it before: any JSON. */
+export interface RowIdentity {
+  run: unknown;
+  flow: unknown;
+  source_key: unknown;
+  refused_at: unknown;
+}
+
+/** Whose row it is, as files name it. */
+export const identityOf = ({ runId, flow, values, quarantinedAt }: QuarantinedRow) => ({
+  ...{ run: runId, flow, source_key: values?.sourceKey ?? null, refused_at: quarantinedAt.toISOString() },
+});
 
 /** What a person made of one row in quarantine, as it was read from a file: any JSON. */
 export interface RowEdit {
   id: string;
+  /** Whose row it was when it was exported; undefined: the row that has the id now is meant, whichever that is. */
+  of?: RowIdentity;
   /** JSON array of objects, target column → value; null or absent: as the plan yields it. */
   targetRows: unknown;
   /** Where it was read, for messages: `rows.ndjson:3`. */
@@ -14,6 +29,29 @@ export interface RowEdit {
 
 function invalid({ at, id }: RowEdit, what: string, hint: string) {
   return usageError('EDIT_INVALID', `${at}: row ${id}: ${what}`, hint);
+}
+
+// Whoever writes the file anew may order a key's columns otherwise.
+const canonical = (value: unknown): string =>
+  typeof value === 'object' && value !== null
+    ? JSON.stringify(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : JSON.stringify(value ?? null);
+
+/** Ids begin anew in every ledger: throws EDIT_INVALID where an edit was made of another row than the one that has its id. */
+export function requireSameRow(edit: RowEdit, row: QuarantinedRow): void {
+  if (edit.of === undefined) return;
+  const here = identityOf(row);
+  for (const name of ['run', 'flow', 'source_key', 'refused_at'] as const) {
+    const given = edit.of[name];
+    if (canonical(given) === canonical(here[name])) continue;
+    throw invalid(
+      edit,
+      given === undefined
+        ? `has no ${name}`
+        : `its ${name} is not that of row ${row.id} here: another row was exported`,
+      'export the rows again, and edit target_rows alone',
+    );
+  }
 }
 
 function textOf(edit: RowEdit, column: string, value: unknown): string | null {

@@ -5,12 +5,12 @@ import { lockRun } from '../ledger/lock-run.ts';
 import { discardRows, lockQuarantined, sendRows, setEdited } from '../ledger/mend.ts';
 import { type QuarantineState, readQuarantined, type TargetRow } from '../ledger/read-quarantine.ts';
 import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.ts';
-import { type Seal, sealFrom } from '../ledger/seal.ts';
+import { requireKey, type Seal, sealFrom } from '../ledger/seal.ts';
 import { display } from '../pg/quote.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { requireFlow } from './act.ts';
-import { type RowEdit, readEdit } from './edited-rows.ts';
+import { type RowEdit, readEdit, requireSameRow } from './edited-rows.ts';
 import { goOn, verifyAnew } from './resume.ts';
 
 /** Which rows of a run: those named, in whatever state, or all that are held, of one flow or of all. */
@@ -99,6 +99,20 @@ async function refuseCancelled(tx: Session, run: Run, due: Locked): Promise<void
   );
 }
 
+/** Throws SEAL_KEY_MISSING, or EDIT_INVALID where an edit was made of another row than the one that has its id. */
+async function requireSendable(
+  tx: Session,
+  run: Run,
+  due: Locked,
+  edits: RowEdit[],
+  seal: Seal,
+): Promise<void> {
+  for (const { sealedWith } of due) requireKey(seal, sealedWith);
+  const ids = edits.map(({ id }) => id);
+  const rows = await readQuarantined(tx, { runId: run.id, ids }, seal);
+  for (const row of rows) requireSameRow(edits.find(({ id }) => id === row.id)!, row);
+}
+
 /** Writes down the edits of rows that are sent; one that changes nothing is none. Tells how many there were. */
 async function keepEdits(tx: Session, run: Run, due: Locked, edits: RowEdit[], seal: Seal): Promise<number> {
   const byId = new Map(edits.map((edit) => [edit.id, edit]));
@@ -121,7 +135,8 @@ const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quaranti
 /**
  * Sends rows of a run's quarantine again and lets the run go on: each is loaded as the plan yields it by then, or as a
  * person edited it. Rows that are sent or loaded already are left alone. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
- * ROW_UNKNOWN, ROWS_NONE, FLOW_CANCELLED, EDIT_INVALID, and SEAL_KEY_MISSING where edits cannot be kept as the rows are.
+ * ROW_UNKNOWN, ROWS_NONE, ROWS_BUSY, FLOW_CANCELLED, EDIT_INVALID, and SEAL_KEY_MISSING
+ * where rows are encrypted with another key than `seal`'s: whoever loads and verifies them needs it.
  */
 export function sendRefused(
   ledger: Ledger,
@@ -137,6 +152,7 @@ export function sendRefused(
       requireBeforeChecks(run);
       const { due, left } = await selectRows(tx, run, selection, ['held', 'discarded']);
       await refuseCancelled(tx, run, due);
+      await requireSendable(tx, run, due, edits, seal);
       for (const flow of run.plan.flows) {
         const ids = due.filter((row) => row.flow === flow.name).map(({ id }) => id);
         if (ids.length > 0)
@@ -155,7 +171,7 @@ export function sendRefused(
 
 /**
  * Gives rows of a run's quarantine up: they are kept, with who did it and why, and the run is never verified with them.
- * Throws RUN_STATE, FLOW_UNKNOWN, ROW_UNKNOWN and ROWS_NONE.
+ * Throws RUN_STATE, FLOW_UNKNOWN, ROW_UNKNOWN, ROWS_NONE and ROWS_BUSY.
  */
 export function discardRefused(
   ledger: Ledger,

@@ -1,3 +1,4 @@
+import { usageError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import type { ClaimedTask } from './claim.ts';
@@ -76,25 +77,43 @@ export async function discardRows(
   );
 }
 
-/** SQL of a row's state; what was sent by a task that was then cancelled is held again. */
+/** SQL of a row's state; what was sent by a task that failed, or was cancelled, is held again. */
 const stateNow = `case when state = 'sent' and not exists (
-    select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running', 'failed')
+    select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running')
        and t.spec -> 'quarantine' ? q.id::text) then 'held' else state end`;
 
-/** Ids and states of rows of a run, kept from others until this transaction ends: those named, or those held. */
+const lockNotAvailable = '55P03';
+
+/**
+ * Ids and states of rows of a run: those named, or those held. But for those on their way into the target they are kept
+ * from others until this transaction ends. Never waits: throws ROWS_BUSY.
+ */
 export async function lockQuarantined(
   on: Session,
   runId: string,
   { ids, flow }: { ids?: string[]; flow?: string },
 ): Promise<(KeptRow & { state: QuarantineState })[]> {
-  const { rows } = await on.query(
+  const { rows } = await on.query<KeptRow & { state: QuarantineState }>(
     `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", ${stateNow} as state
        from rowfleet.quarantine q
       where run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
         and ($2::bigint[] is not null or ${stateNow} = 'held')
-      order by id for update`,
+      order by id`,
     [runId, ids ?? null, flow ?? null],
   );
+  // A reload shares its lock with this one; an attempt whose task was cancelled does not.
+  const locked = on.query(
+    'select 1 from rowfleet.quarantine where id = any($1) order by id for no key update nowait',
+    [rows.filter(({ state }) => state !== 'sent').map(({ id }) => id)],
+  );
+  await locked.catch((error) => {
+    if (sqlState(error) !== lockNotAvailable) throw error;
+    throw usageError(
+      'ROWS_BUSY',
+      `some of these rows of run ${runId} are just being loaded`,
+      'try again in a moment, when that has ended',
+    );
+  });
   return rows;
 }
 
@@ -109,8 +128,6 @@ export interface SentRow extends KeptRow {
   /** What is to be loaded instead of what the mapping yields; null for that. */
   edited: TargetRow[] | null;
 }
-
-const lockNotAvailable = '55P03';
 
 /** The rows that a mend task still has to load, locked. Throws TaskLocked where a reload has them, and SEAL_KEY_MISSING. */
 export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> {

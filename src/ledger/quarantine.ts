@@ -95,7 +95,8 @@ export async function lockQuarantine(on: Session, runId: string, flow: string): 
 
 /**
  * For each flow, the driving rows that its mapping is not held against: in quarantine, discarded, or loaded as a person
- * edited them. Throws SEAL_KEY_MISSING where their keys are encrypted and this process has not the key.
+ * edited them. Throws SEAL_KEY_MISSING where their keys are encrypted and this process has not the key; but a row that
+ * was given up, as when the key is lost, is left out where it stood: if it moved since, the checks find that.
  */
 export async function readExcludedRows(
   on: Queryable,
@@ -103,13 +104,17 @@ export async function readExcludedRows(
   seal: Seal,
 ): Promise<Record<string, ExcludedRows>> {
   const { rows } = await on.query(
-    `select flow, leaf, tid, sealed_with, source_key from rowfleet.quarantine
+    `select flow, leaf, tid, state, sealed_with, source_key from rowfleet.quarantine
       where run_id = $1 and (state <> 'loaded' or edited is not null) order by id`,
     [runId],
   );
   const excluded: Record<string, ExcludedRows> = {};
-  for (const { flow, leaf, tid, sealed_with, source_key } of rows) {
+  for (const { flow, leaf, tid, state, sealed_with, source_key } of rows) {
     excluded[flow] ??= { keys: [], tids: [] };
+    if (state === 'discarded' && tid !== null && sealed_with !== null && sealed_with !== seal.id) {
+      excluded[flow].tids.push({ leaf, tid });
+      continue;
+    }
     const key = openColumn(seal, { runId, flow, sealedWith: sealed_with }, 'source_key', source_key);
     if (key === null) excluded[flow].tids.push({ leaf, tid });
     else excluded[flow].keys.push(JSON.parse(key));

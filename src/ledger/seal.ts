@@ -28,20 +28,26 @@ function readKey(given: string): Buffer {
   );
 }
 
-/** The values are encrypted with a key that this process has not. */
-export function missingKey(sealedWith: string): RowfleetError {
+/** The values are encrypted with a key that this process has not: it has none, or another one. */
+function missingKey({ id }: Seal, sealedWith: string): RowfleetError {
+  const lack = id === null ? `${variable} is not set` : `${variable} holds another one`;
   return usageError(
     'SEAL_KEY_MISSING',
-    `the row is encrypted with key ${sealedWith}, which is not the one in ${variable}`,
+    `the row is encrypted with key ${sealedWith}, and ${lack}`,
     `set ${variable} to the key that the loaders had`,
   );
+}
+
+/** Throws SEAL_KEY_MISSING where values that are kept with `sealedWith` cannot be opened. */
+export function requireKey(seal: Seal, sealedWith: string | null): void {
+  if (sealedWith !== null && sealedWith !== seal.id) throw missingKey(seal, sealedWith);
 }
 
 const plain: Seal = {
   id: null,
   close: (text) => Buffer.from(text),
   open(bytes, sealedWith) {
-    if (sealedWith !== null) throw missingKey(sealedWith);
+    requireKey(plain, sealedWith);
     return bytes.toString();
   },
 };
@@ -52,7 +58,7 @@ export function sealFrom(env: NodeJS.ProcessEnv): Seal {
   if (given === undefined || given === '') return plain;
   const key = readKey(given);
   const id = createHash('sha256').update('rowfleet seal').update(key).digest('hex').slice(0, 12);
-  return {
+  const seal: Seal = {
     id,
     close(text, context) {
       const iv = randomBytes(ivBytes);
@@ -63,7 +69,7 @@ export function sealFrom(env: NodeJS.ProcessEnv): Seal {
     },
     open(bytes, sealedWith, context) {
       if (sealedWith === null) return bytes.toString();
-      if (sealedWith !== id) throw missingKey(sealedWith);
+      requireKey(seal, sealedWith);
       const cipher = createDecipheriv(algorithm, key, bytes.subarray(0, ivBytes), {
         authTagLength: tagBytes,
       });
@@ -78,4 +84,5 @@ export function sealFrom(env: NodeJS.ProcessEnv): Seal {
       }
     },
   };
+  return seal;
 }

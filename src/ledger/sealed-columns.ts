@@ -1,4 +1,4 @@
-import { missingKey, type Seal } from './seal.ts';
+import { requireKey, type Seal } from './seal.ts';
 
 /** The columns of the quarantine that hold row values. */
 export type SealedColumn = 'source_key' | 'source_row' | 'target_rows' | 'edited';
@@ -29,7 +29,7 @@ export function closeColumnLike(
   text: string | null,
 ): Buffer | null {
   if (text === null || owner.sealedWith === null) return text === null ? null : Buffer.from(text);
-  if (owner.sealedWith !== seal.id) throw missingKey(owner.sealedWith);
+  requireKey(seal, owner.sealedWith);
   return closeColumn(seal, owner, column, text);
 }
 

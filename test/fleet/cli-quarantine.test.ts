@@ -51,7 +51,7 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
   it('keeps values from those who have not the key', async () => {
     const list = await quarantine(['list'], {});
     expect(list).toMatchObject({ code: 0, out: expect.stringContaining('(encrypted)') });
-    expect(list.out).toContain('set ROWFLEET_QUARANTINE_KEY');
+    expect(list.out).toContain('ROWFLEET_QUARANTINE_KEY is not set');
     expect((await quarantine(['show', '1'], {})).out).not.toContain('over7');
     const exported = await quarantine(['export', '--out', rows], {});
     expect(exported).toMatchObject({ code: 2, err: expect.stringContaining('[SEAL_KEY_MISSING]') });
@@ -77,9 +77,12 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
     const edited = JSON.parse(lines[0]!);
     edited.target_rows[0].title = 'book seven';
     writeFileSync(rows, [JSON.stringify(edited), ...lines.slice(1)].join('\n'));
-    writeFileSync(`${rows}.bad`, `${lines[0]}\n{"id": 2, "target_rows": [{"titel": "x"}]}\n`);
+    const other = { ...JSON.parse(lines[1]!), source_key: { id: '31' } };
+    writeFileSync(`${rows}.bad`, `${lines[0]}\n${JSON.stringify(other)}\n`);
     const bad = await quarantine(['retry', '--from', `${rows}.bad`]);
-    expect(bad).toMatchObject({ code: 2, err: expect.stringContaining('rows.ndjson.bad:2: row 2: ') });
+    expect(bad).toMatchObject({
+      ...{ code: 2, err: expect.stringContaining('rows.ndjson.bad:2: row 2: its source_key ') },
+    });
     const { code, out } = await quarantine(['retry', '--from', rows]);
     expect({ code, out }).toMatchObject({ code: 3 });
     expect(out).toContain('run 1: 3 rows sent again, 1 of them as edited');

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { discardRefused, sendRefused } from '../../src/control/quarantine.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
@@ -185,7 +186,7 @@ test('the plan’s limit stops the run, with nothing of the batch kept', async (
   expect(rows[0]!.n - rows[0]!.loaded).toBeLessThanOrEqual(2);
 });
 
-test('with a key the rows are encrypted, and only those who have it can verify', async () => {
+test('with a key the rows are encrypted, and without it they can only be given up', async () => {
   const key = Buffer.alloc(32, 7).toString('base64');
   vi.stubEnv('ROWFLEET_QUARANTINE_KEY', key);
   await source.exec(
@@ -199,4 +200,23 @@ test('with a key the rows are encrypted, and only those who have it can verify',
     expect(row![column].toString('latin1')).not.toMatch(/424242|"id"/);
   const seal = sealFrom({ ROWFLEET_QUARANTINE_KEY: key });
   expect(seal.open(row!.source_row, row!.sealed_with, `${runId} item source_row`)).toContain('-424242');
+
+  const send = (env: NodeJS.ProcessEnv) =>
+    sendRefused(target.ledger, runId, { actor: 'test' }, sealFrom(env));
+  await expect(send({})).rejects.toMatchObject({
+    ...{ code: 'SEAL_KEY_MISSING', message: expect.stringContaining('KEY is not set') },
+  });
+  await expect(
+    send({ ROWFLEET_QUARANTINE_KEY: Buffer.alloc(32, 8).toString('base64') }),
+  ).rejects.toMatchObject({ message: expect.stringContaining('KEY holds another one') });
+  await target.stopFleets();
+  vi.stubEnv('ROWFLEET_QUARANTINE_KEY', '');
+  target.startFleet();
+  await send({ ROWFLEET_QUARANTINE_KEY: key });
+  const { error } = await target.ended(runId, 'failed');
+  expect(error).toMatchObject({ code: 'SEAL_KEY_MISSING' });
+  await discardRefused(target.ledger, runId, { reason: 'the key is lost', actor: 'test' });
+  await target.resume(runId);
+  await target.ended(runId, 'quarantined');
+  expect((await into.query('select id from item')).rows).toEqual([{ id: 1 }]);
 });

@@ -5,8 +5,15 @@ import { count, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { left, printable, right, shorten, widthOf } from './text.ts';
 
-/** Said where values are encrypted and this process has not their key. */
-export const sealedNote = 'values are encrypted: set ROWFLEET_QUARANTINE_KEY to the key that the loaders had';
+/** What this process lacks to read values that are encrypted. */
+export const keyLack = ({ ROWFLEET_QUARANTINE_KEY: key = '' }: NodeJS.ProcessEnv): string =>
+  `ROWFLEET_QUARANTINE_KEY ${key.trim() === '' ? 'is not set' : 'holds another key'}`;
+
+const sealedLines = (paint: Palette): string[] => [
+  '',
+  paint.warn(`values are encrypted, and ${keyLack(process.env)}:`),
+  paint.warn('set ROWFLEET_QUARANTINE_KEY to the key that the loaders had'),
+];
 
 const value = (text: unknown): string => {
   if (text === null || text === undefined) return 'NULL';
@@ -77,7 +84,7 @@ export function renderQuarantine(view: QuarantineView, columns: number, color: b
     lines.push(
       `… and ${plural(matching - rows.length, 'more row')}: rowfleet quarantine list ${runId} --limit ${matching}`,
     );
-  if (rows.some(({ values }) => values === undefined)) lines.push('', paint.warn(sealedNote));
+  if (rows.some(({ values }) => values === undefined)) lines.push(...sealedLines(paint));
   return [...lines, '', `  rowfleet quarantine show ${rows[0]!.id}   shows a row, and what can be done`];
 }
 
@@ -89,7 +96,7 @@ const columnLines = (row: Record<string, unknown>): string[] =>
   Object.entries(row).map(([column, text]) => `    ${printable(column)} = ${value(text)}`);
 
 function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
-  if (values === undefined) return ['', paint.warn(sealedNote)];
+  if (values === undefined) return sealedLines(paint);
   const { sourceRow, targetRows, edited } = values;
   const rowsOf = (rows: Record<string, unknown>[]) =>
     rows.flatMap((row, i) => [...(rows.length === 1 ? [] : [`   row ${i + 1}`]), ...columnLines(row)]);
@@ -114,8 +121,8 @@ function nextLines({ id, runId, state }: QuarantinedRow, plan: string): string[]
     'once the source or the target is mended:',
     `  ${retry}`,
     'to load it otherwise than the plan says:',
-    `  rowfleet quarantine export ${id} --out rows.ndjson   then edit its target_rows, and`,
-    `  rowfleet quarantine retry --from rows.ndjson --run ${runId} -c ${plan}`,
+    `  rowfleet quarantine export ${id} --out row-${id}.ndjson -c ${plan}   then edit its target_rows, and`,
+    `  rowfleet quarantine retry --from row-${id}.ndjson --run ${runId} -c ${plan}`,
     ...(state === 'discarded'
       ? []
       : [

@@ -3,6 +3,7 @@ import { type FileHandle, open, rm } from 'node:fs/promises';
 import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { Command } from 'commander';
+import { identityOf } from '../../../../src/control/edited-rows.ts';
 import { withLedger } from '../../../../src/control/open.ts';
 import { usageError } from '../../../../src/errors.ts';
 import type { Ledger } from '../../../../src/ledger/ledger.ts';
@@ -12,7 +13,7 @@ import { plural } from '../../../units.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
 import { type LookOptions, lookAt, rowIdsOf, statesOf, withLookOptions } from '../../quarantine-options.ts';
-import { sealedNote } from '../../render/quarantine.ts';
+import { keyLack } from '../../render/quarantine.ts';
 import { runIdOf } from '../../target.ts';
 
 interface ExportOptions extends LookOptions {
@@ -23,12 +24,16 @@ interface ExportOptions extends LookOptions {
 /** A row as people edit it: `target_rows` is what `retry --from` reads, the rest tells what it is about. */
 function lineOf(row: QuarantinedRow): string {
   if (row.values === undefined)
-    throw usageError('SEAL_KEY_MISSING', `row ${row.id} is encrypted`, sealedNote);
-  const { sourceKey, sourceRow, targetRows, edited } = row.values;
+    throw usageError(
+      'SEAL_KEY_MISSING',
+      `row ${row.id} is encrypted, and ${keyLack(process.env)}`,
+      'set it to the key that the loaders had',
+    );
+  const { sourceRow, targetRows, edited } = row.values;
   return `${JSON.stringify({
-    ...{ id: row.id, run: row.runId, flow: row.flow, table: row.relation, state: row.state },
+    ...{ id: row.id, ...identityOf(row), table: row.relation, state: row.state },
     ...{ stage: row.stage, code: row.code, constraint: row.constraint ?? null, column: row.column ?? null },
-    ...{ message: row.message, source_key: sourceKey, source_row: sourceRow },
+    ...{ message: row.message, source_row: sourceRow },
     target_rows: edited ?? targetRows,
   })}\n`;
 }

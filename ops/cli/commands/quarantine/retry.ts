@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
+import type { RowEdit } from '../../../../src/control/edited-rows.ts';
 import { withLedger } from '../../../../src/control/open.ts';
 import { type RowsSettled, sealFrom, sendRefused } from '../../../../src/control/quarantine.ts';
 import { chooseRun } from '../../../../src/control/resume.ts';
@@ -22,12 +23,6 @@ interface RetryOptions extends SelectOptions {
   attach?: boolean;
 }
 
-interface Edit {
-  id: string;
-  targetRows: unknown;
-  at: string;
-}
-
 const badLine = (at: string, what: string) =>
   usageError(
     'EDIT_INVALID',
@@ -35,7 +30,7 @@ const badLine = (at: string, what: string) =>
     'one object a line, as rowfleet quarantine export writes them',
   );
 
-function editOf(line: string, at: string): Edit {
+function editOf(line: string, at: string): RowEdit {
   let parsed: unknown;
   try {
     parsed = JSON.parse(line);
@@ -43,13 +38,20 @@ function editOf(line: string, at: string): Edit {
     throw badLine(at, 'is not JSON');
   }
   if (typeof parsed !== 'object' || parsed === null) throw badLine(at, 'is no object');
-  const { id, target_rows: targetRows } = parsed as { id?: unknown; target_rows?: unknown };
+  const {
+    id,
+    target_rows: targetRows,
+    run,
+    flow,
+    source_key,
+    refused_at,
+  } = parsed as Record<string, unknown>;
   if (typeof id !== 'string' && typeof id !== 'number') throw badLine(at, 'has no id');
-  return { id: rowIdsOf([String(id)])[0]!, targetRows, at };
+  return { id: rowIdsOf([String(id)])[0]!, of: { run, flow, source_key, refused_at }, targetRows, at };
 }
 
 /** The rows of a file that `export` wrote and a person edited; each once. */
-function readEdits(file: string): Edit[] {
+function readEdits(file: string): RowEdit[] {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -60,7 +62,7 @@ function readEdits(file: string): Edit[] {
       'name the file that export wrote',
     );
   }
-  const edits: Edit[] = [];
+  const edits: RowEdit[] = [];
   for (const [i, line] of text.split('\n').entries()) {
     if (line.trim() === '') continue;
     const edit = editOf(line, `${file}:${i + 1}`);
