@@ -8,7 +8,7 @@ import { inject } from 'vitest';
 import type { BarrierName } from '../src/barrier.ts';
 import { startRun } from '../src/control/start.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
-import { type Run, readRun } from '../src/ledger/runs.ts';
+import { type Run, type RunKind, readRun } from '../src/ledger/runs.ts';
 import { parsePlan } from '../src/plan/parse.ts';
 import { resolvePlan } from '../src/plan/resolve.ts';
 import type { TestDatabase } from './postgres.ts';
@@ -139,16 +139,22 @@ export class TestFleet {
 }
 
 /** Resolves a plan's YAML against a pair of databases and starts a run of it; returns its id. */
-export async function startTestRun(ledger: Ledger, site: FleetSite, yaml: string): Promise<string> {
+export async function startTestRun(
+  ledger: Ledger,
+  site: FleetSite,
+  yaml: string,
+  kind: RunKind = 'migrate',
+): Promise<string> {
   const { plan, problems } = parsePlan(yaml, join(tmpdir(), 'test-plan.yaml'));
   if (plan === undefined) throw new Error(JSON.stringify(problems));
   const [source, target] = [await site.source.open(), await site.target.open()];
-  const resolution = await resolvePlan(plan, source, target);
+  const request = { ...plan, allowNonEmpty: plan.allowNonEmpty || kind === 'validate' };
+  const resolution = await resolvePlan(request, source, target);
   if (resolution.resolved === undefined) throw new Error(JSON.stringify(resolution.problems));
   return startRun(ledger, {
     resolved: resolution.resolved,
     file: 'test-plan.yaml',
-    kind: 'migrate',
+    kind,
     actor: 'test',
   });
 }

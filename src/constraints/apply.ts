@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { RowfleetError } from '../errors.ts';
-import { safeMessage, sqlState } from '../pg/errors.ts';
+import { markAmongRows, safeMessage, sqlState } from '../pg/errors.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction, setSearchPath } from '../pg/transaction.ts';
@@ -68,6 +68,8 @@ async function apply(
       });
       return;
     } catch (error) {
+      // A refresh computes expressions over rows.
+      if (object.kind === 'materialized view') markAmongRows(error);
       if (!isLockProblem(error)) throw describe(object, error);
       await patience.wait(error);
     }

@@ -35,10 +35,10 @@ export function isRaised(error: unknown): boolean {
   return server !== undefined && raises(server);
 }
 
-/** Errors that came when rows already passed: not the statement is to blame. */
+/** Errors that came when rows already passed, or while something was computed over them: not the statement is to blame. */
 const amongRows = new WeakSet<object>();
 
-/** Notes that an error came when rows already passed. Returns it. */
+/** Notes that rows are to blame for an error, if it is about a name. Returns it. */
 export function markAmongRows<E>(error: E): E {
   if (error instanceof Error) amongRows.add(error);
   return error;

@@ -1,3 +1,4 @@
+import { markAmongRows } from './errors.ts';
 import { ident, literal } from './quote.ts';
 import { pins, type Session } from './session.ts';
 
@@ -44,7 +45,10 @@ export async function inTransaction<T>(
     await session.query('rollback').catch(() => {});
     throw error;
   }
-  const { command } = await session.query('commit');
+  // Nothing but deferred triggers runs here, over rows.
+  const { command } = await session.query('commit').catch((error) => {
+    throw markAmongRows(error);
+  });
   // Where a statement failed and `fn` passed over it, the server says so by this alone.
   if (command !== 'COMMIT')
     throw new Error('a statement of the transaction had failed: all of it was rolled back');

@@ -1,6 +1,7 @@
 import type { TargetRow } from '../ledger/read-quarantine.ts';
 import { literal, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import { type HashedColumn, hashedAsOwnType } from './row-hash.ts';
 
@@ -32,7 +33,8 @@ export async function selectEdited(
   const list = filled.map((name, i) => `$${i + 1}::${types.get(name)}::pg_catalog.text as c${i + 1}`);
   const written: string[] = [];
   for (const row of rows) {
-    const { rows: read } = await target.query<Record<string, string | null>>(
+    const { rows: read } = await planQuery<Record<string, string | null>>(
+      target,
       `select ${list.join(', ')}`,
       filled.map((name) => row[name] ?? null),
     );

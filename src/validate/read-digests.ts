@@ -38,7 +38,8 @@ export async function* readSorted(
   await planQuery(session, `declare rowfleet_hashes no scroll cursor for ${sortedHashes(side, only)}`);
   for (;;) {
     signal?.throwIfAborted();
-    const { rows } = await session.query<{ k: string; h: string; n: string }>(
+    const { rows } = await planQuery<{ k: string; h: string; n: string }>(
+      session,
       `fetch ${fetched} from rowfleet_hashes`,
     );
     for (const { k, h, n } of rows) yield { key: BigInt(k), row: BigInt(h), count: Number(n) };

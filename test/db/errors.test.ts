@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { isConnectionLost, safeMessage, sqlState } from '../../src/pg/errors.ts';
 import { openPool, openSession, withSession } from '../../src/pg/session.ts';
+import { planQuery } from '../../src/plan/plan-query.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 
 let db: TestDatabase;
@@ -155,6 +156,21 @@ describe('safeMessage', () => {
       '7\tx\t, column secret: 1\n',
     );
     expect(safeMessage(short)).toBe('bad COPY file format (SQLSTATE 22P04): table item, line 1 of the batch');
+  });
+
+  test('a name that a row spells is not told, one that a statement spells is', async () => {
+    const session = await db.open();
+    const failing = async (sql: string, values: unknown[] = []) =>
+      safeMessage(await planQuery(session, sql, values).catch((error) => error));
+    const names = `(values ('secret')) as r (name)`;
+    expect(await failing(`select name::regclass from ${names} where name > ''`)).toBe(
+      'no such table (SQLSTATE 42P01)',
+    );
+    expect(await failing(`select $1::regtype`, ['secret'])).toBe('no such object (SQLSTATE 42704)');
+    expect(await failing('select * from nowhere where x = $1', ['secret'])).toBe(
+      'relation "nowhere" does not exist (SQLSTATE 42P01)',
+    );
+    expect(await failing(`select ''::nothing`)).toBe('type "nothing" does not exist (SQLSTATE 42704)');
   });
 
   test('through a wrapped error, and on one line without NUL', () => {

@@ -1,5 +1,8 @@
 import { afterEach, expect, test } from 'vitest';
+import { sendRefused } from '../../src/control/quarantine.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
+import { sealFrom } from '../../src/ledger/seal.ts';
 import { ended, type FleetSite, startTestRun, TestFleet } from '../fleet-processes.ts';
 import { createLedger } from '../ledger.ts';
 import { createDatabase } from '../postgres.ts';
@@ -46,6 +49,7 @@ const refusals = {
   raised: 'note text check (tell(note))',
   unique: 'note text unique',
   name: 'note text',
+  table: 'note regclass',
 } as const;
 
 test('no log, error or job shows a value of the rows that were refused', async () => {
@@ -67,12 +71,12 @@ test('no log, error or job shows a value of the rows that were refused', async (
   fleet.start('loader');
   fleet.start('validator');
 
-  for (const name of Object.keys(refusals)) {
+  const planOf = (name: string) => {
     const notes: Record<string, string> = {
       conversion: 's.note::int',
       name: 'quote_ident(s.note)::regclass::text',
     };
-    const yaml = `
+    return `
 name: ${name}
 source: \${SOURCE_DATABASE_URL}
 target: \${TARGET_DATABASE_URL}
@@ -80,8 +84,11 @@ migration: {max_retries: 0}
 flows:
   - {name: ${name}, from: '"${name}" s', to: '"${name}"', columns: {id: s.id, note: '${notes[name] ?? 's.note'}'}}
 `;
-    const runId = await startTestRun(ledger, site, yaml);
-    await ended(ledger, runId, name === 'unique' ? 'findings' : 'quarantined');
+  };
+  const runs: Record<string, string> = {};
+  for (const name of Object.keys(refusals)) {
+    runs[name] = await startTestRun(ledger, site, planOf(name));
+    await ended(ledger, runs[name], name === 'unique' ? 'findings' : 'quarantined');
   }
   const { rows } = await ledger.pool.query(
     `select json_object_agg(relation, code) as codes from (select distinct relation, code from rowfleet.quarantine) q`,
@@ -93,7 +100,18 @@ flows:
     'public.domain': '23514',
     'public.raised': 'P0001',
     'public.name': '42P01',
+    'public.table': '42P01',
   });
+
+  // A row that names what is not there, as a person edited it; and an expression that does, where nothing is copied.
+  const [row] = await readQuarantined(ledger.pool, { runId: runs.table! }, sealFrom(process.env));
+  const edited = { id: row!.id, at: 'test', targetRows: [{ id: '1', note: `${secret}_edited` }] };
+  const sending = { ids: [row!.id], edits: [edited], actor: 'test' };
+  await sendRefused(ledger, runs.table!, sending, sealFrom(process.env));
+  await ended(ledger, runs.table!, 'quarantined');
+  const validation = await startTestRun(ledger, site, planOf('name'), 'validate');
+  const { error } = await ended(ledger, validation, 'failed');
+  expect(error?.message).toMatch(/: no such table \(SQLSTATE 42P01\)$/);
 
   const logs = fleet.logs();
   expect(logs).toContain('attempt failed');

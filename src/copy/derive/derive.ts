@@ -119,7 +119,8 @@ async function replaceAll(
   const restore = await silenceTriggers(target, flow.target);
   const { rows } = await target.query<{ n: string }>(`select pg_catalog.count(*) as n from ${table} as t`);
   await target.query(`truncate ${table}`);
-  const { rowCount } = await target.query(
+  const { rowCount } = await planQuery(
+    target,
     `insert into ${qualified(flow.target)} (${names(flow)}) overriding system value select ${names(flow)} from ${stage}`,
   );
   for (const row of kept) await insertWritten(target, flow, row);

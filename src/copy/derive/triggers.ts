@@ -1,3 +1,4 @@
+import { markAmongRows } from '../../pg/errors.ts';
 import { ident, qualified, type RelationName } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 
@@ -32,7 +33,9 @@ export async function silenceTriggers(target: Session, relation: RelationName): 
     );
   return async () => {
     // A table with deferred work cannot be altered; and what is wrong is to show before the commit.
-    await target.query('set constraints all immediate');
+    await target.query('set constraints all immediate').catch((error) => {
+      throw markAmongRows(error);
+    });
     if (rows.length > 0)
       await target.query(alter(({ always }) => (always ? 'enable always' : 'enable')).join('; '));
   };

@@ -2,6 +2,7 @@ import type { TargetRow } from '../../ledger/read-quarantine.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import { planQuery } from '../../plan/plan-query.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import type { RelayOutcome } from '../relay.ts';
 
@@ -16,7 +17,7 @@ function insertStatement(flow: ResolvedFlow): string {
 /** Inserts one row as a person wrote it; returns how many the target took. */
 export async function insertWritten(target: Session, flow: ResolvedFlow, row: TargetRow): Promise<number> {
   const values = flow.columns.map(({ name }) => row[name] ?? null);
-  return (await target.query(insertStatement(flow), values)).rowCount ?? 0;
+  return (await planQuery(target, insertStatement(flow), values)).rowCount ?? 0;
 }
 
 /** Inserts what a person made of one driving row, all of it or none. Throws what is no row's fault. */
