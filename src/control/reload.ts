@@ -3,7 +3,13 @@ import { usageError } from '../errors.ts';
 import { readCancelledFlows, readOpenFlows, readRowsBefore } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { ReloadSpec } from '../ledger/reload.ts';
-import { insertReload, readRivalRuns, reopenTasks, withdrawReloads } from '../ledger/requeue.ts';
+import {
+  insertReload,
+  type RequeueableTask,
+  readRivalRuns,
+  reopenTasks,
+  withdrawReloads,
+} from '../ledger/requeue.ts';
 import { type Run, type RunState, setMended, setPhase, setRunState } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
@@ -89,25 +95,37 @@ async function requireState(tx: Session, run: Run): Promise<boolean> {
   return run.phase !== 'copy' || (await readOpenFlows(tx, run.id)).length === 0;
 }
 
-/** Marks batches that are done. Throws TASK_NOT_LOADED, TASK_RUNNING. */
+/** Throws where a task is no batch of the first copy that can be loaded again now. */
+function refuseTask({ id, kind, flow, state, loaded, scope, attempt }: RequeueableTask): void {
+  if (state === 'running')
+    throw usageError(
+      'TASK_RUNNING',
+      `${kind} ${id} is running, in attempt ${attempt}`,
+      'wait until that has ended',
+    );
+  if (kind !== 'batch' || state === 'cancelled' || !loaded)
+    throw usageError(
+      'TASK_NOT_LOADED',
+      `${kind} ${id} has not been loaded, so it cannot be loaded again`,
+      'leave --reload away',
+    );
+  // It deletes too, and by what the run is now that may be refused.
+  if (scope !== null)
+    throw usageError(
+      'TASK_RELOADED',
+      `batch ${id} loaded ${scope === 'whole' ? 'all' : 'a range'} of flow ${flow} again, once`,
+      `ask for that anew: --flow ${flow} --reload${scope === 'whole' ? '' : ', with --range'}`,
+    );
+}
+
+/** Marks batches that are done. Throws TASK_NOT_LOADED, TASK_RELOADED, TASK_RUNNING. */
 async function reloadBatches(tx: Session, run: Run, ids: string[], flow?: string): Promise<ResolvedFlow[]> {
   const tasks = await chooseTasks(tx, run, { tasks: ids, ...(flow === undefined ? {} : { flow }) });
   const before = await readRowsBefore(tx, run.id);
   const flows = new Set<ResolvedFlow>();
-  for (const { id, kind, state, mode, loaded, attempt, flow: name } of tasks) {
-    if (state === 'running')
-      throw usageError(
-        'TASK_RUNNING',
-        `${kind} ${id} is running, in attempt ${attempt}`,
-        'wait until that has ended',
-      );
-    if (kind !== 'batch' || state === 'cancelled' || (!loaded && mode !== 'reload'))
-      throw usageError(
-        'TASK_NOT_LOADED',
-        `${kind} ${id} has not been loaded, so it cannot be loaded again`,
-        'leave --reload away',
-      );
-    const of = run.plan.flows.find((each) => each.name === name)!;
+  for (const task of tasks) {
+    refuseTask(task);
+    const of = run.plan.flows.find(({ name }) => name === task.flow)!;
     ownRows(run.plan, of, 'blocks', before[display(of.target)] ?? 0);
     flows.add(of);
   }

@@ -23,7 +23,7 @@ export interface NextTry {
   counts: boolean;
   /** How the next attempt puts the rows in, where that changes. */
   mode?: TaskMode;
-  /** The batch in two: the task keeps the first half, a new one gets the second. */
+  /** The batch in two: the task keeps the first half, and the count of both where they were loaded before; a new one gets the second. */
   halves?: [BatchSpec, BatchSpec];
 }
 
@@ -51,9 +51,10 @@ export async function failTask(
        update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'failed', error = $3
         where task_id = (select id from failed) and number = $2
      ), second as (
-       insert into rowfleet.task (run_id, kind, flow, relation, spec, mode, failures, not_before, error)
-       select run_id, kind, flow, relation, $8::jsonb, mode, failures, not_before, error
-         from failed where $8::jsonb is not null
+       insert into rowfleet.task
+         (run_id, kind, flow, relation, spec, mode, failures, not_before, error, epoch, revision, rows_out, rows_in, bytes, seconds)
+       select run_id, kind, flow, relation, $8::jsonb, mode, failures, not_before, error, epoch, revision, l.no, l.no, l.no, l.no
+         from failed cross join lateral (select case when rows_in is not null then 0 end as no) l where $8::jsonb is not null
      )
      insert into rowfleet.error_pattern as p (run_id, class, code, constraint_name, relation, side, message)
      select run_id, $9, $10, $11, relation, $12, $13 from failed

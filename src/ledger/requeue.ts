@@ -3,7 +3,7 @@ import type { Queryable } from './ledger.ts';
 import type { TaskState } from './read-tasks.ts';
 import type { ReloadSpec } from './reload.ts';
 import type { RunState } from './runs.ts';
-import type { TaskKind, TaskMode } from './tasks.ts';
+import type { TaskKind } from './tasks.ts';
 
 /** A task that may be requeued. */
 export interface RequeueableTask {
@@ -11,28 +11,36 @@ export interface RequeueableTask {
   kind: TaskKind;
   flow: string | null;
   state: TaskState;
-  mode: TaskMode;
   attempt: number;
   /** Its back-off has not run out. */
   early: boolean;
   /** What it covers has been loaded once. */
   loaded: boolean;
+  /** Of a batch that loads more than some blocks again; else null. */
+  scope: ReloadSpec['scope'] | null;
 }
 
-/** Tasks of a run, locked until this transaction ends: those named, else those that failed; of one flow where it is given. */
+/**
+ * Tasks of a run: those named, else those that failed; of one flow where it is given. Those that do not run are locked
+ * until this transaction ends: what runs holds its own row for as long as it does.
+ */
 export async function lockTasks(
   on: Queryable,
   runId: string,
   { ids, flow }: { ids?: string[]; flow?: string },
 ): Promise<RequeueableTask[]> {
+  const chosen = `run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
+    and ($2::bigint[] is not null or state = 'failed')`;
+  const params = [runId, ids ?? null, flow ?? null];
+  const locked = await on.query(
+    `select id from rowfleet.task where ${chosen} and state <> 'running' order by id for update`,
+    params,
+  );
   const { rows } = await on.query(
-    `select id::text, kind, flow, state, mode, attempt, coalesce(not_before > clock_timestamp(), false) as early,
-            rows_in is not null as loaded
-       from rowfleet.task
-      where run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
-        and ($2::bigint[] is not null or state = 'failed')
-      order by id for update`,
-    [runId, ids ?? null, flow ?? null],
+    `select id::text, kind, flow, case when id = any($4) then state else 'running' end as state, attempt,
+            coalesce(not_before > clock_timestamp(), false) as early, rows_in is not null as loaded, spec ->> 'scope' as scope
+       from rowfleet.task where ${chosen} order by id`,
+    [...params, locked.rows.map(({ id }) => id)],
   );
   return rows;
 }
@@ -69,15 +77,27 @@ export async function insertReload(
 
 /**
  * Gives up reloads that are not done, of one flow where it is given: what they cover stays as it was loaded. Returns how
- * many there were. One that is under way loses its claim, and its rows are rolled back.
+ * many there were. The attempt at one that is under way is ended, and its rows are rolled back.
  */
 export async function withdrawReloads(on: Queryable, runId: string, flow?: string): Promise<number> {
-  const open = `run_id = $1 and ($2::text is null or flow = $2) and kind = 'batch' and mode = 'reload'
-    and state in ('waiting', 'running', 'failed')`;
+  const open = `t.run_id = $1 and ($2::text is null or t.flow = $2) and t.kind = 'batch' and t.mode = 'reload'
+    and t.state in ('waiting', 'running', 'failed')`;
   const params = [runId, flow ?? null];
-  const dropped = await on.query(`delete from rowfleet.task where ${open} and rows_in is null`, params);
+  await on.query(
+    `with ended as (
+       update rowfleet.attempt a set ended_at = clock_timestamp(), outcome = 'handed back'
+         from rowfleet.task t
+        where a.task_id = t.id and a.number = t.attempt and a.ended_at is null and t.state = 'running' and ${open}
+       returning a.backend_pid, a.backend_start
+     )
+     select pg_terminate_backend(s.pid) from ended e
+       join pg_stat_activity s on s.pid = e.backend_pid and s.backend_start = e.backend_start
+      where s.pid <> pg_backend_pid()`,
+    params,
+  );
+  const dropped = await on.query(`delete from rowfleet.task t where ${open} and rows_in is null`, params);
   const kept = await on.query(
-    `update rowfleet.task
+    `update rowfleet.task t
         set state = 'done', mode = 'copy', failures = 0, error = null, not_before = null, ended_at = clock_timestamp()
       where ${open}`,
     params,

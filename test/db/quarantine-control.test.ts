@@ -1,10 +1,16 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { identityOf } from '../../src/control/edited-rows.ts';
 import { discardRefused, sendRefused } from '../../src/control/quarantine.ts';
+import { type ClaimedTask, claimTask } from '../../src/ledger/claim.ts';
+import { TaskLocked } from '../../src/ledger/fence.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { lockSent } from '../../src/ledger/mend.ts';
 import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
+import { lockRefused } from '../../src/ledger/reload.ts';
 import { type Phase, type RunState, setPhase, setRunState } from '../../src/ledger/runs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
+import { until } from '../fleet-processes.ts';
 import { createLedger, createRun, emptyPlan } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -70,6 +76,60 @@ it('rows are sent while their run copies or has ended, not while it is held agai
   }
 });
 
+/** A session in a transaction, with the claim of the mend task that is open. */
+async function beginMend(): Promise<{ on: Awaited<ReturnType<typeof db.open>>; claim: ClaimedTask }> {
+  const on = await db.open();
+  const { rows } = await db.query(
+    `select id from rowfleet.task where run_id = $1 and kind = 'mend' and state = 'waiting'`,
+    [runId],
+  );
+  const claim = await claimTask(on, 'test', rows[0]!.id);
+  await on.query('begin');
+  return { on, claim: claim as ClaimedTask };
+}
+
+it('people decide about rows while a reload is under way, and none of them is loaded before it has ended', async () => {
+  const reloading = await db.open();
+  await reloading.query('begin');
+  await lockRefused(reloading, runId, 'item');
+  await discardRefused(ledger, runId, { ids: [ids[2]!], reason: 'why not', actor: 'test' });
+  expect(await send({ edits: [{ id: ids[0]!, targetRows: [{ id: '2' }], at: 'a' }] })).toMatchObject({
+    ...{ rows: 2, edited: 1 },
+  });
+  const { on: mending, claim } = await beginMend();
+  await expect(lockSent(mending, claim, seal)).rejects.toThrow(TaskLocked);
+  await mending.query('rollback; begin');
+  await reloading.query('commit; begin');
+  expect(await lockSent(mending, claim, seal)).toHaveLength(2);
+
+  const next = lockRefused(reloading, runId, 'item');
+  await until('the next reload waits', async () => {
+    const { rowCount } = await db.query('select 1 from pg_locks where not granted');
+    return rowCount === 1;
+  });
+  await mending.query('commit');
+  await next;
+  await reloading.query('commit');
+});
+
+it('a request never waits for a row that is being loaded', async () => {
+  await send({ ids: [ids[0]] });
+  const { on: mending, claim } = await beginMend();
+  await lockSent(mending, claim, seal);
+  expect(await send({ ids: ids.slice(0, 2) })).toMatchObject({
+    rows: 1,
+    left: [{ id: ids[0], state: 'sent' }],
+  });
+  // Its attempt has not heard of it yet.
+  await db.query(`update rowfleet.task set state = 'cancelled' where id = $1`, [claim.taskId]);
+  await expect(send({ ids: [ids[0]] })).rejects.toMatchObject({
+    code: 'ROWS_BUSY',
+    hint: expect.stringContaining('try again'),
+  });
+  await mending.query('rollback');
+  expect(await send({ ids: [ids[0]] })).toMatchObject({ rows: 1 });
+});
+
 it('only rows of the run are sent, and none whose flow was cancelled', async () => {
   await expect(send({ ids: ['999999'] })).rejects.toMatchObject({ code: 'ROW_UNKNOWN' });
   await expect(send({ flow: 'items' })).rejects.toMatchObject({
@@ -122,4 +182,25 @@ it('an edit that changes nothing is none', async () => {
   expect(await send({ edits })).toMatchObject({ rows: 3, edited: 1 });
   const rows = await readQuarantined(ledger.pool, { runId }, seal);
   expect(rows.map(({ values }) => values!.edited)).toEqual([null, [{ id: null }], null]);
+});
+
+it('an edit of another row than the one that has its id by now is refused', async () => {
+  const [row] = await readQuarantined(ledger.pool, { runId }, seal);
+  const of = identityOf(row!);
+  const edit = (other: object) => [
+    { id: ids[0]!, of: { ...of, ...other }, targetRows: [{ id: '7' }], at: 'rows.ndjson:1' },
+  ];
+  for (const [other, name] of [
+    [{ run: '7' }, 'run'],
+    [{ flow: 'items' }, 'flow'],
+    [{ source_key: { id: '31' } }, 'source_key'],
+    [{ refused_at: '2026-01-31T10:00:00.000Z' }, 'refused_at'],
+  ] as const)
+    await expect(send({ edits: edit(other) })).rejects.toMatchObject({
+      code: 'EDIT_INVALID',
+      message: expect.stringContaining(`rows.ndjson:1: row ${ids[0]}: its ${name} is not that of row`),
+    });
+  await expect(send({ edits: edit({ run: undefined }) })).rejects.toThrow('has no run');
+  expect(await states()).toEqual(['held', 'held', 'held']);
+  expect(await send({ ids: [ids[0]], edits: edit({}) })).toMatchObject({ edited: 1 });
 });

@@ -2,9 +2,14 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { sendRefused } from '../../src/control/quarantine.ts';
 import { type ReloadScope, reload, withdraw } from '../../src/control/reload.ts';
 import { requeue } from '../../src/control/requeue.ts';
+import { type ClaimedTask, claimTask } from '../../src/ledger/claim.ts';
+import { failTask } from '../../src/ledger/fail-task.ts';
+import { lockClaim } from '../../src/ledger/fence.ts';
+import { lockReload } from '../../src/ledger/reload.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
+import type { BatchSpec } from '../../src/ledger/tasks.ts';
 import { compareDatabases } from '../compare.ts';
-import { siteEnvironment, spawnCli } from '../fleet-processes.ts';
+import { siteEnvironment, spawnCli, until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -52,8 +57,26 @@ const batchesOf = async (flow: string): Promise<string[]> =>
     ])
   ).rows.map(({ id }) => id);
 
+const copiedBatchesOf = async (flow: string): Promise<string[]> =>
+  (
+    await into.query(
+      `select id::text from rowfleet.task where kind = 'batch' and flow = $1 and not spec ? 'scope' order by id`,
+      [flow],
+    )
+  ).rows.map(({ id }) => id);
+
 const evidence = async (id: string) =>
   (await into.query('select evidence from rowfleet.task where id = $1', [id])).rows[0]!.evidence;
+
+const found = async (sql: string, params: unknown[] = []): Promise<boolean> =>
+  (await into.query(sql, params)).rowCount !== 0;
+
+const counted = async () =>
+  (
+    await into.query(
+      `select flow, sum(rows_in)::int as "in", sum(rows_out)::int as "out" from rowfleet.task where kind = 'batch' group by flow order by flow`,
+    )
+  ).rows;
 
 test('what failed is tried again once its cause is mended, and the run goes on', async () => {
   const runId = await migrate(
@@ -123,8 +146,15 @@ test('a verified run is loaded again, by range and as a whole, under its constra
   expect(await withdraw(target.ledger, runId, 'test')).toBe(1);
   await target.ended(runId, 'findings');
 
-  // Two at once, over the same rows: one waits for the other.
+  // Two at once, over the same rows, and a batch before them: one waits for the other.
+  const batch = await into.open();
+  await batch.query('begin');
+  await lockReload(batch, 'public.book', false);
   const [range] = await again(runId, { range: { from: '1', to: '1000' } }, low);
+  await until('the range waits', () =>
+    found(`select from pg_locks where locktype = 'advisory' and not granted`),
+  );
+  await batch.query('commit');
   await again(runId, { range: { from: '5', to: '900' } }, low);
   await target.ended(runId, 'findings');
   expect(await evidence(range!)).toMatchObject({ rows: 998 });
@@ -144,13 +174,18 @@ test('a verified run is loaded again, by range and as a whole, under its constra
   expect(told).toEqual([
     { message: `batch ${book} of book was loaded again: 4000 rows, 1 updated, 2 inserted, 1 deleted` },
   ]);
-  const { rows: sums } = await into.query(
-    `select flow, sum(rows_in)::int as "in", sum(rows_out)::int as "out" from rowfleet.task where kind = 'batch' group by flow order by flow`,
-  );
-  expect(sums).toEqual([
+  expect(await counted()).toEqual([
     { flow: 'author', in: 51, out: 51 },
     { flow: 'book', in: 4000, out: 4000 },
   ]);
+
+  // Every row counts once, whichever of them loads it.
+  await source.exec(`insert into book values (4002, 51, 'late')`);
+  await again(runId, { range: { from: '4002', to: null } }, low);
+  await again(runId, { batches: await copiedBatchesOf('book') });
+  await target.ended(runId);
+  expect((await counted())[1]).toEqual({ flow: 'book', in: 4001, out: 4001 });
+  await expect(again(runId, { batches: [book!] })).rejects.toMatchObject({ code: 'TASK_RELOADED' });
 });
 
 test('batches are loaded again where rows were spoilt, and nothing is deleted; cancelling then keeps all rows', async () => {
@@ -161,7 +196,13 @@ test('batches are loaded again where rows were spoilt, and nothing is deleted; c
   );
   const batches = await batchesOf('book');
   expect(batches.length).toBeGreaterThan(1);
+  // While all of the table is loaded again, its batches come back later.
+  const whole = await into.open();
+  await whole.query('begin');
+  await lockReload(whole, 'public.book', true);
   expect(await again(runId, { batches })).toEqual(batches);
+  await until('one comes back', () => found(`select from rowfleet.attempt where outcome = 'handed back'`));
+  await whole.query('commit');
   await target.ended(runId, 'findings');
   expect((await target.findings(runId)).map(({ summary }) => summary).join()).toMatch(
     /4000 rows, the target holds 4001/,
@@ -198,13 +239,18 @@ test('refused rows stay refused in a reload, and what people made of one stays',
   await target.ended(runId, 'quarantined');
 
   await source.exec(`update book set title = 'changed' where id = 10; delete from book where id = 20`);
+  const mending = await into.open();
+  await mending.query('begin');
+  await mending.query('select from rowfleet.quarantine where id = $1 for update', [held[1]!.id]);
   const [book] = await again(runId, 'whole', { flow: 'book' });
+  await until('the reload waits', () => found('select from pg_locks where not granted'));
+  await mending.query('commit');
   await target.ended(runId, 'quarantined');
   expect(await evidence(book!)).toEqual({ rows: 3997, inserted: 0, updated: 1, deleted: 1 });
-  const { rows: found } = await into.query(
+  const { rows: titles } = await into.query(
     'select id, title from book where id in (1, 10, 20, 4000) order by id',
   );
-  expect(found).toEqual([
+  expect(titles).toEqual([
     { id: 1, title: 'mended' },
     { id: 10, title: 'changed' },
   ]);
@@ -233,6 +279,37 @@ test('while a run copies, a batch that is done can be loaded again, and counts o
   await expect(again(runId, { batches })).rejects.toMatchObject({ code: 'RUN_BUSY' });
   await into.exec(`update rowfleet.run set phase = 'copy'`);
   await expect(again(runId, { batches: [failed[0]!.id] })).rejects.toMatchObject({ code: 'TASK_NOT_LOADED' });
+  await again(runId, { batches });
+
+  // Too much at once, and given up: what its halves cover was loaded, and counts once.
+  const session = await into.open();
+  const claim = async () => (await claimTask(session, 'test', batches[0])) as ClaimedTask;
+  const halved = await claim();
+  const spec = halved.spec as BatchSpec;
+  const halves: [BatchSpec, BatchSpec] = [
+    { ...spec, toBlock: spec.fromBlock + 1 },
+    { ...spec, fromBlock: spec.fromBlock + 1 },
+  ];
+  const slow = { class: 'shrink', code: 'BATCH_TIMEOUT', message: 'slow' } as const;
+  await failTask(target.ledger.pool, halved, slow, { waitMs: 0, counts: false, halves });
+  expect(await withdraw(target.ledger, runId, 'test')).toBe(2);
+  const { rows: kept } = await into.query(
+    `select spec from rowfleet.task where state = 'done' and spec in ($1, $2) order by id`,
+    halves.map((half) => JSON.stringify(half)),
+  );
+  expect(kept).toEqual(halves.map((half) => ({ spec: half })));
+
+  // One that is under way answers at once, and ends where it is given up.
+  await again(runId, { batches });
+  const running = await claim();
+  await session.query('begin');
+  await lockClaim(session, running);
+  const asked = requeue(target.ledger, runId, { tasks: batches, actor: 'test' });
+  await expect(asked).rejects.toMatchObject({ code: 'TASK_RUNNING' });
+  await expect(again(runId, { batches })).rejects.toMatchObject({ code: 'TASK_RUNNING' });
+  expect(await withdraw(target.ledger, runId, 'test')).toBe(1);
+  await expect(session.query('select 1')).rejects.toThrow();
+
   await again(runId, { batches });
   target.startFleet();
   // Not mended: the loaders' own numbers are held against the source, and the row is back.

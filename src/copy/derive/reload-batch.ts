@@ -43,26 +43,19 @@ function refuseMovedBlocks(
   );
 }
 
-/** The tally keeps the flow's numbers those of its rows: a range counts what it changed, a whole flow for all of its batches. */
-async function tallyOf(
+/** Rows that the batch counts from now on, so that all batches of its flow together count each row once. */
+async function countOf(
   { target, claim }: QuarantineContext,
   scope: Scope,
   earlier: EarlierLoad,
   epoch: Epoch,
-  { rows, inserted, updated, deleted, bytes }: Derived,
-): Promise<QuarantineTally> {
-  const evidence = { rows, inserted, updated, deleted };
-  if (scope.kind === 'range') {
-    const more = inserted - deleted;
-    return { rowsOut: more, rowsIn: more, bytes, evidence };
-  }
-  if (scope.kind === 'whole') {
-    const rowsIn = rows - (await takeOverBatches(target, claim, epoch.epoch));
-    return { rowsOut: rowsIn, rowsIn, bytes, evidence };
-  }
-  const { rowsQuarantined, rowsMended } = earlier;
-  const rowsIn = rows - rowsMended;
-  return { rowsOut: rowsIn + rowsQuarantined, rowsIn, rowsQuarantined, bytes, evidence };
+  { rows, inserted, deleted }: Derived,
+): Promise<number> {
+  if (scope.kind === 'whole') return rows - (await takeOverBatches(target, claim, epoch.epoch));
+  // During the copy the source yields what it yielded: right for the halves of a batch too, whose count is one.
+  if (!earlier.mended) return earlier.rowsIn;
+  if (scope.kind === 'range' || earlier.overtaken) return earlier.rowsIn + inserted - deleted;
+  return rows - earlier.rowsMended;
 }
 
 /**
@@ -92,10 +85,13 @@ export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise
     },
     scope,
   );
+  const { rows, inserted, updated, deleted, bytes } = derived;
   if (scope.kind !== 'blocks') {
-    const { rows, inserted, updated, deleted } = derived;
     const done = `batch ${claim.taskId} of ${flow.name} was loaded again: ${rows} rows, ${updated} updated, ${inserted} inserted, ${deleted} deleted`;
     await recordEvent(target, claim.runId, 'loader', done);
   }
-  return tallyOf(ctx, scope, earlier, epoch, derived);
+  const rowsIn = await countOf(ctx, scope, earlier, epoch, derived);
+  const { rowsQuarantined } = earlier;
+  const evidence = { rows, inserted, updated, deleted };
+  return { rowsOut: rowsIn + rowsQuarantined, rowsIn, rowsQuarantined, bytes, evidence };
 }
