@@ -3,15 +3,17 @@ import { withLedger } from '../../src/control/open.ts';
 import { chooseRun } from '../../src/control/resume.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Run } from '../../src/ledger/runs.ts';
+import type { Endpoint } from '../../src/pg/endpoint.ts';
+import { resolveEndpoint } from '../../src/plan/endpoints.ts';
 import type { CommonOptions } from './command.ts';
-import { openPlanFile, shellWord } from './plan-file.ts';
+import { openPlanFile, type PlanFile } from './plan-file.ts';
 import { targetOf } from './target.ts';
 
 export interface RunOptions extends CommonOptions {
   config?: string;
 }
 
-/** `-c`, for commands that do without a plan: they act on a run, and need no source and no fleet. */
+/** `-c`, for commands that act on a run: what they need of its plan the ledger has. */
 export function withTargetOption(command: Command): Command {
   return command.option(
     '-c, --config <plan.yaml>',
@@ -19,18 +21,34 @@ export function withTargetOption(command: Command): Command {
   );
 }
 
+/** Where a command finds its run, with or without a plan file. */
+export interface RunSite extends Pick<PlanFile, 'option' | 'fleetEnv'> {
+  target: Endpoint;
+  /** Undefined without a file: any plan's run is meant. */
+  planName?: string;
+}
+
+/** The plan that `-c` names, else TARGET_DATABASE_URL. Throws what reading the plan throws, and TARGET_UNKNOWN. */
+export function openRunSite(options: RunOptions): RunSite {
+  if (options.config === undefined) return { target: targetOf(options), option: '', fleetEnv: {} };
+  const { target, plan, option, fleetEnv } = openPlanFile(options.config, options);
+  return { target, planName: plan.name, option, fleetEnv };
+}
+
+/** Throws VARIABLE_MISSING where a fleet of this process could not tell the run's databases without the plan file. */
+export function requireFleetEnvironment(site: RunSite, { plan }: Run): void {
+  const env = { ...process.env, ...site.fleetEnv };
+  for (const { endpoint } of [plan.source, plan.target]) resolveEndpoint(endpoint, env);
+}
+
 /** Runs `fn` with the run that a command is about: the one named, else the unfinished one of the plan or of the target. */
 export function withChosenRun<T>(
   options: RunOptions,
   runId: string | undefined,
-  fn: (ledger: Ledger, run: Run) => Promise<T>,
+  fn: (ledger: Ledger, run: Run, site: RunSite) => Promise<T>,
 ): Promise<T> {
-  const plan = options.config === undefined ? undefined : openPlanFile(options.config, options).plan;
-  return withLedger(targetOf(options), async (ledger) =>
-    fn(ledger, await chooseRun(ledger, plan?.name, runId)),
+  const site = openRunSite(options);
+  return withLedger(site.target, async (ledger) =>
+    fn(ledger, await chooseRun(ledger, site.planName, runId), site),
   );
 }
-
-/** The plan as suggested commands name it: the one given, else the one that the run was started with. */
-export const planWord = ({ config }: RunOptions, run: { planFile: string }): string =>
-  shellWord(config ?? run.planFile);

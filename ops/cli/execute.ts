@@ -8,6 +8,7 @@ import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode, exitCodeOf } from './exit-code.ts';
 import { type Fleet, startFleet } from './fleet.ts';
 import { onInterruption } from './interruption.ts';
+import { nextSteps } from './next-steps.ts';
 import type { PlanFile } from './plan-file.ts';
 import { wantsColor } from './render/color.ts';
 import { renderSummary } from './render/summary.ts';
@@ -21,6 +22,9 @@ export interface FollowOptions extends CommonOptions {
   /** The state that counts as success, where that is not `verified`. */
   until?: RunState;
 }
+
+/** What suggested commands say of the plan, and what a fleet needs. */
+type Site = Pick<PlanFile, 'option' | 'fleetEnv'>;
 
 interface Followed {
   snapshot: ProgressSnapshot;
@@ -64,25 +68,25 @@ async function watchWithFleet(
   }
 }
 
-function interruptedLines(runId: string, file: PlanFile, attached: boolean): string[] {
+function interruptedLines(runId: string, { option }: Site, attached: boolean): string[] {
   if (attached) {
     return [
       `no longer watching: run ${runId} goes on`,
-      `  rowfleet status ${runId} -c ${file.given}   shows how far it is`,
-      `  rowfleet cancel -c ${file.given} ${runId}   stops it`,
+      `  rowfleet status ${runId}${option}   shows how far it is`,
+      `  rowfleet cancel${option} ${runId}   stops it`,
     ];
   }
   return [
     `interrupted: run ${runId} can be resumed, nothing that was copied is lost`,
-    `  rowfleet resume -c ${file.given} ${runId}   goes on with it`,
-    `  rowfleet cancel -c ${file.given} ${runId}   undoes it`,
+    `  rowfleet resume${option} ${runId}   goes on with it`,
+    `  rowfleet cancel${option} ${runId}   undoes it`,
   ];
 }
 
 /** Prints how the run ended and tells the exit code. */
 async function conclude(
   ledger: Ledger,
-  file: PlanFile,
+  site: Site,
   followed: Followed,
   options: FollowOptions,
 ): Promise<ExitCode> {
@@ -91,22 +95,17 @@ async function conclude(
   const reached = state === options.until ? exitCode.verified : exitCodeOf(state);
   const code = interrupted ? exitCode.interrupted : (reached ?? exitCode.failed);
   const findings = await readRunFindings(ledger, id);
-  const resume = `rowfleet resume -c ${file.given} ${id}`;
   if (options.json === true) {
     emit('result', { exitCode: code, interrupted, run: snapshot.run, overall: snapshot.overall, findings });
     return code;
   }
   if (interrupted) {
-    say('', ...interruptedLines(id, file, options.attach === true));
+    say('', ...interruptedLines(id, site, options.attach === true));
     return code;
   }
   say('', ...renderSummary(snapshot, findings, wantsColor(process.stdout, options.color)));
-  if (state === 'verified')
-    say('', `  rowfleet status ${id} -c ${file.given}   shows every check with its numbers`);
-  if (state === 'findings') say('', '  once the data is mended:', `  ${resume}`);
-  if (state === 'quarantined')
-    say('', '  once its rows are mended:', `  rowfleet quarantine retry --all -c ${file.given}`);
-  if (state === 'failed' || state === 'stopped') say('', '  once the cause is mended:', `  ${resume}`);
+  const next = nextSteps(snapshot.run, site.option);
+  if (next.length > 0) say('', ...next);
   return code;
 }
 
@@ -116,20 +115,20 @@ async function conclude(
  */
 export async function followRun(
   ledger: Ledger,
-  file: PlanFile,
+  site: Site,
   runId: string,
   options: FollowOptions & { loaders: number },
 ): Promise<ExitCode> {
   const fleet =
-    options.attach === true ? undefined : startFleet({ loaders: options.loaders, env: file.fleetEnv });
+    options.attach === true ? undefined : startFleet({ loaders: options.loaders, env: site.fleetEnv });
   if (options.json === true)
     emit('started', { run: runId, ...(fleet === undefined ? {} : { logs: fleet.logs }) });
   else if (fleet !== undefined) say(`run ${runId}; logs of its fleet: ${fleet.logs}`);
   const followed = await watchWithFleet(ledger, runId, fleet, options);
   if (followed.broken !== undefined) {
     throw new RowfleetError('FLEET_BROKEN', `run ${runId} cannot go on: ${followed.broken}`, {
-      hint: `mend the cause, then: rowfleet resume -c ${file.given} ${runId}`,
+      hint: `mend the cause, then: rowfleet resume${site.option} ${runId}`,
     });
   }
-  return conclude(ledger, file, followed, options);
+  return conclude(ledger, site, followed, options);
 }

@@ -12,6 +12,8 @@ export interface PlanFile {
   plan: Plan;
   /** The file as it was given on the command line, as a word for a shell: for the commands that messages suggest. */
   given: string;
+  /** ` -c plan.yaml`, for the same commands. */
+  option: string;
   source: Endpoint;
   target: Endpoint;
   /** This process's environment and the plan's own passwords: what `${…}` in the plan is taken from. */
@@ -67,6 +69,7 @@ export function openPlanFile(file: string, options: CommonOptions): PlanFile {
   return {
     plan,
     given: shellWord(file),
+    option: ` -c ${shellWord(file)}`,
     source: resolveEndpoint(plan.source, env),
     target: resolveEndpoint(plan.target, env),
     env,

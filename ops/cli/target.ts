@@ -11,7 +11,7 @@ export function targetUrlFromEnvironment(): string {
   throw usageError(
     'TARGET_UNKNOWN',
     'TARGET_DATABASE_URL is not set',
-    'export TARGET_DATABASE_URL=postgres://user@host/database, the target of the runs to work on',
+    'export TARGET_DATABASE_URL=postgres://user@host/database, the target of the runs to work on; a command that takes -c finds it in the plan',
   );
 }
 

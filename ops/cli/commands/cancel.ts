@@ -1,20 +1,18 @@
 import type { Command } from 'commander';
 import { cancelFlow } from '../../../src/control/cancel-flow.ts';
-import { withLedger } from '../../../src/control/open.ts';
-import { chooseRun } from '../../../src/control/resume.ts';
 import { cancelRun } from '../../../src/control/stop.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Run } from '../../../src/ledger/runs.ts';
-import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
+import { type RunOptions, type RunSite, withChosenRun, withTargetOption } from '../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { type ExitCode, exitCode } from '../exit-code.ts';
-import { openPlanFile, type PlanFile, shellWord } from '../plan-file.ts';
+import { shellWord } from '../plan-file.ts';
 import { withBell } from '../queue.ts';
 import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
 
-interface CancelOptions extends CommonOptions {
-  config: string;
+interface CancelOptions extends RunOptions {
   attach?: boolean;
   flow?: string;
 }
@@ -22,7 +20,7 @@ interface CancelOptions extends CommonOptions {
 /** Cancels one flow: the run goes on without it. */
 async function cancelOneFlow(
   ledger: Ledger,
-  file: PlanFile,
+  site: RunSite,
   run: Run,
   flow: string,
   options: CancelOptions,
@@ -35,7 +33,7 @@ async function cancelOneFlow(
   const what = `flow ${printable(flow)} of run ${run.id} is cancelled${changed ? '' : ' already'}`;
   say(`${what}: what it has copied stays, and the run will end with a finding that counts the rest`);
   const word = printable(shellWord(flow));
-  say(`  rowfleet resume -c ${file.given} ${run.id} --flow ${word}   takes it up again`);
+  say(`  rowfleet resume${site.option} ${run.id} --flow ${word}   takes it up again`);
   return exitCode.verified;
 }
 
@@ -49,23 +47,21 @@ export function addCancel(program: Command): void {
         'constraint and trigger that it took down. Ends with 0 when that is done. With --flow only that flow ends where it ' +
         'stands, and the run goes on without it.',
     )
-    .argument('[run]', 'id of the run; the unfinished one of the plan by default');
-  withPlanOption(command)
+    .argument('[run]', 'id of the run; the unfinished one by default');
+  withTargetOption(command)
     .option('--flow <name>', 'cancel only this flow; what it has copied stays')
     .option('--attach', 'let a scheduler that is there do the work')
     .addHelpText('after', '\nExample:\n  rowfleet cancel -c plan.yaml');
   withCommonOptions(command).action(
     perform(async (options: CancelOptions, run?: string) => {
       const runId = run === undefined ? undefined : runIdOf(run);
-      const file = openPlanFile(options.config, options);
-      return withLedger(file.target, async (ledger) => {
-        const run = await chooseRun(ledger, file.plan.name, runId);
-        if (options.flow !== undefined) return cancelOneFlow(ledger, file, run, options.flow, options);
+      return withChosenRun(options, runId, async (ledger, run, site) => {
+        if (options.flow !== undefined) return cancelOneFlow(ledger, site, run, options.flow, options);
         await withBell(ledger, async (bell) => {
           await cancelRun(ledger, run, actor());
           await bell.ring(run.id);
         });
-        return followRun(ledger, file, run.id, { ...options, loaders: 0, until: 'cancelled' });
+        return followRun(ledger, site, run.id, { ...options, loaders: 0, until: 'cancelled' });
       });
     }),
   );

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { pauseRun } from '../../../src/control/pause.ts';
 import { timeOfDay } from '../../units.ts';
-import { planWord, type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
+import { type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
 import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { shellWord } from '../plan-file.ts';
@@ -33,7 +33,7 @@ export function addPause(program: Command): void {
   withCommonOptions(command).action(
     perform(async (options: PauseOptions, run?: string) => {
       const runId = run === undefined ? undefined : runIdOf(run);
-      return withChosenRun(options, runId, async (ledger, run) => {
+      return withChosenRun(options, runId, async (ledger, run, site) => {
         const { flow, reason } = options;
         const there = await pauseRun(ledger, run, { flow, reason, actor: actor() });
         if (options.json === true) {
@@ -44,7 +44,7 @@ export function addPause(program: Command): void {
         const only = flow === undefined ? '' : ` --flow ${printable(shellWord(flow))}`;
         if (there === null) say(`${what} is paused: what is under way runs to its end`);
         else say(`${what} is paused already, since ${timeOfDay(there.since)}: ${printable(there.reason)}`);
-        say(`  rowfleet resume -c ${planWord(options, run)} ${run.id}${only}   goes on with it`);
+        say(`  rowfleet resume${site.option} ${run.id}${only}   goes on with it`);
         return exitCode.verified;
       });
     }),

@@ -1,20 +1,24 @@
 import type { Command } from 'commander';
-import { withLedger } from '../../../src/control/open.ts';
 import { liftPause, resumeFlow } from '../../../src/control/pause.ts';
-import { chooseRun, resumeRun } from '../../../src/control/resume.ts';
+import { resumeRun } from '../../../src/control/resume.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Run } from '../../../src/ledger/runs.ts';
 import { readProgress } from '../../../src/progress/snapshot.ts';
-import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOption } from '../command.ts';
+import {
+  type RunOptions,
+  type RunSite,
+  requireFleetEnvironment,
+  withChosenRun,
+  withTargetOption,
+} from '../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { type ExitCode, exitCode } from '../exit-code.ts';
-import { openPlanFile, type PlanFile } from '../plan-file.ts';
 import { withBell } from '../queue.ts';
 import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
 
-interface ResumeOptions extends CommonOptions {
-  config: string;
+interface ResumeOptions extends RunOptions {
   attach?: boolean;
   flow?: string;
 }
@@ -22,7 +26,7 @@ interface ResumeOptions extends CommonOptions {
 /** Lets one flow go on; a run that has stopped or ended needs `resume` for itself. */
 async function resumeOneFlow(
   ledger: Ledger,
-  file: PlanFile,
+  site: RunSite,
   run: Run,
   flow: string,
   options: ResumeOptions,
@@ -37,7 +41,7 @@ async function resumeOneFlow(
     return exitCode.verified;
   }
   say(`run ${run.id}: ${printable(changed ?? `flow ${flow} is neither paused nor cancelled`)}`);
-  if (run.state !== 'running') say(`  rowfleet resume -c ${file.given} ${run.id}   goes on with the run`);
+  if (run.state !== 'running') say(`  rowfleet resume${site.option} ${run.id}   goes on with the run`);
   return exitCode.verified;
 }
 
@@ -54,20 +58,15 @@ async function wentOn(ledger: Ledger, run: Run, options: ResumeOptions): Promise
   return true;
 }
 
-async function resume(
-  ledger: Ledger,
-  file: PlanFile,
-  options: ResumeOptions,
-  runId?: string,
-): Promise<ExitCode> {
-  const run = await chooseRun(ledger, file.plan.name, runId);
-  if (options.flow !== undefined) return resumeOneFlow(ledger, file, run, options.flow, options);
+async function resume(ledger: Ledger, site: RunSite, run: Run, options: ResumeOptions): Promise<ExitCode> {
+  if (options.flow !== undefined) return resumeOneFlow(ledger, site, run, options.flow, options);
   if (await wentOn(ledger, run, options)) return exitCode.verified;
+  if (options.attach !== true) requireFleetEnvironment(site, run);
   await withBell(ledger, async (bell) => {
     await resumeRun(ledger, run, actor());
     await bell.ring(run.id);
   });
-  return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
+  return followRun(ledger, site, run.id, { ...options, loaders: run.plan.settings.parallelWorkers });
 }
 
 /** `rowfleet resume`: goes on with an unfinished run of a plan, from any host. */
@@ -80,8 +79,8 @@ export function addResume(program: Command): void {
         'Works with the plan as the run recorded it. Exit codes as for migrate. A run that is only paused goes on with the ' +
         'fleet that it has; the command ends with 0 then.',
     )
-    .argument('[run]', 'id of the run; the unfinished one of the plan by default');
-  withPlanOption(command)
+    .argument('[run]', 'id of the run; the unfinished one by default');
+  withTargetOption(command)
     .option('--attach', 'only resume the run, and watch a fleet that is there')
     .option(
       '--flow <name>',
@@ -91,8 +90,7 @@ export function addResume(program: Command): void {
   withCommonOptions(command).action(
     perform(async (options: ResumeOptions, run?: string) => {
       const runId = run === undefined ? undefined : runIdOf(run);
-      const file = openPlanFile(options.config, options);
-      return withLedger(file.target, (ledger) => resume(ledger, file, options, runId));
+      return withChosenRun(options, runId, (ledger, run, site) => resume(ledger, site, run, options));
     }),
   );
 }

@@ -113,27 +113,27 @@ function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
   ];
 }
 
-function nextLines({ id, runId, state }: QuarantinedRow, plan: string): string[] {
-  const retry = `rowfleet quarantine retry ${id} --run ${runId} -c ${plan}`;
+function nextLines({ id, runId, state }: QuarantinedRow, option: string): string[] {
+  const retry = `rowfleet quarantine retry ${id} --run ${runId}${option}`;
   if (state === 'loaded') return ['it is in the target: there is nothing to do'];
   if (state === 'sent') return [`it is being sent again: rowfleet status ${runId}`];
   return [
     'once the source or the target is mended:',
     `  ${retry}`,
     'to load it otherwise than the plan says:',
-    `  rowfleet quarantine export ${id} --out row-${id}.ndjson -c ${plan}   then edit its target_rows, and`,
-    `  rowfleet quarantine retry --from row-${id}.ndjson --run ${runId} -c ${plan}`,
+    `  rowfleet quarantine export ${id} --out row-${id}.ndjson${option}   then edit its target_rows, and`,
+    `  rowfleet quarantine retry --from row-${id}.ndjson --run ${runId}${option}`,
     ...(state === 'discarded'
       ? []
       : [
           'to give it up (the run is never called verified then):',
-          `  rowfleet quarantine discard ${id} --run ${runId} -c ${plan} --reason "…"`,
+          `  rowfleet quarantine discard ${id} --run ${runId}${option} --reason "…"`,
         ]),
   ];
 }
 
 /** One row in full, and what to type next. It holds row values: for the operator's terminal and nothing else. */
-export function renderRow(row: QuarantinedRow, plan: string, color: boolean): string[] {
+export function renderRow(row: QuarantinedRow, option: string, color: boolean): string[] {
   const paint = palette(color);
   const rule = ruleOf(row);
   const history = row.history.map(
@@ -149,6 +149,6 @@ export function renderRow(row: QuarantinedRow, plan: string, color: boolean): st
     ...valueLines(row, paint),
     ...(history.length === 0 ? [] : ['', paint.strong('since then'), ...history]),
     '',
-    ...nextLines(row, plan),
+    ...nextLines(row, option),
   ];
 }

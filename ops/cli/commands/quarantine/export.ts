@@ -12,6 +12,7 @@ import { chooseQuarantine, eachRow } from '../../../../src/progress/quarantine.t
 import { plural } from '../../../units.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
+import { shellWord } from '../../plan-file.ts';
 import { type LookOptions, lookAt, rowIdsOf, statesOf, withLookOptions } from '../../quarantine-options.ts';
 import { keyLack } from '../../render/quarantine.ts';
 import { runIdOf } from '../../target.ts';
@@ -119,4 +120,4 @@ export function addExport(group: Command): void {
 }
 
 const retryLine = ({ out, config }: ExportOptions): string =>
-  `  rowfleet quarantine retry --from ${out} -c ${config ?? 'plan.yaml'}`;
+  `  rowfleet quarantine retry --from ${shellWord(out!)}${config === undefined ? '' : ` -c ${shellWord(config)}`}`;

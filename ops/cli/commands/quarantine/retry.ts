@@ -1,24 +1,21 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import type { RowEdit } from '../../../../src/control/edited-rows.ts';
-import { withLedger } from '../../../../src/control/open.ts';
 import { type RowsSettled, sealFrom, sendRefused } from '../../../../src/control/quarantine.ts';
-import { chooseRun } from '../../../../src/control/resume.ts';
 import { usageError } from '../../../../src/errors.ts';
 import type { Ledger } from '../../../../src/ledger/ledger.ts';
 import { readProgress } from '../../../../src/progress/snapshot.ts';
 import { plural } from '../../../units.ts';
-import { emit, perform, say, withCommonOptions, withPlanOption } from '../../command.ts';
+import { requireFleetEnvironment, withChosenRun, withTargetOption } from '../../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { followRun } from '../../execute.ts';
 import { type ExitCode, exitCode } from '../../exit-code.ts';
-import { openPlanFile, type PlanFile } from '../../plan-file.ts';
 import { rowIdsOf, type SelectOptions, selectionOf, withSelectOptions } from '../../quarantine-options.ts';
 import { withBell } from '../../queue.ts';
 import { renderLeft } from '../../render/quarantine.ts';
 import { actor } from '../../target.ts';
 
 interface RetryOptions extends SelectOptions {
-  config: string;
   from?: string;
   attach?: boolean;
 }
@@ -84,13 +81,13 @@ function report(runId: string, sent: RowsSettled, options: RetryOptions): void {
   else say(`run ${runId}: ${plural(sent.rows, 'row')} sent again${edited}`, ...renderLeft(sent.left));
 }
 
-async function retry(file: PlanFile, options: RetryOptions, given: string[]): Promise<ExitCode> {
+async function retry(options: RetryOptions, given: string[]): Promise<ExitCode> {
   const { runId, ...rows } = selectionOf(options, given, { from: options.from !== undefined });
   const edits = options.from === undefined ? [] : readEdits(options.from);
   const named = options.from !== undefined && rows.ids === undefined ? edits.map(({ id }) => id) : rows.ids;
-  return withLedger(file.target, async (ledger) => {
-    const run = await chooseRun(ledger, file.plan.name, runId);
+  return withChosenRun(options, runId, async (ledger, run, site) => {
     const goesOnBySelf = await hasFleet(ledger, run.id);
+    if (!goesOnBySelf && options.attach !== true) requireFleetEnvironment(site, run);
     const request = { ...rows, ...(named && { ids: named }), edits, actor: actor() };
     const sent = await withBell(ledger, async (bell) => {
       const settled = await sendRefused(ledger, run.id, request, sealFrom(process.env));
@@ -100,10 +97,10 @@ async function retry(file: PlanFile, options: RetryOptions, given: string[]): Pr
     report(run.id, sent, options);
     if (goesOnBySelf && options.attach !== true) {
       if (options.json !== true)
-        say(`  rowfleet status ${run.id} -c ${file.given}   shows what becomes of them`);
+        say(`  rowfleet status ${run.id}${site.option}   shows what becomes of them`);
       return exitCode.verified;
     }
-    return followRun(ledger, file, run.id, { ...options, loaders: file.plan.settings.parallelWorkers });
+    return followRun(ledger, site, run.id, { ...options, loaders: run.plan.settings.parallelWorkers });
   });
 }
 
@@ -119,7 +116,7 @@ export function addRetry(group: Command): void {
         'the command ends when the rows are sent.',
     )
     .argument('[id...]', 'ids of rows');
-  withPlanOption(withSelectOptions(command))
+  withTargetOption(withSelectOptions(command))
     .option('--from <file>', 'rows as export wrote them: those whose target_rows were edited are loaded so')
     .option('--attach', 'only send the rows, and watch a fleet that is there')
     .addHelpText(
@@ -127,8 +124,6 @@ export function addRetry(group: Command): void {
       '\nExample:\n  rowfleet quarantine retry --all -c plan.yaml\n  rowfleet quarantine retry --from rows.ndjson -c plan.yaml',
     );
   withCommonOptions(command).action(
-    perform(async (options: RetryOptions, given: string[]) =>
-      retry(openPlanFile(options.config, options), options, given),
-    ),
+    perform((options: RetryOptions, given: string[]) => retry(options, given)),
   );
 }

@@ -1,11 +1,10 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../../../src/control/open.ts';
 import { readRows } from '../../../../src/progress/quarantine.ts';
-import { readProgress } from '../../../../src/progress/snapshot.ts';
-import { planWord } from '../../chosen-run.ts';
+import { openRunSite } from '../../chosen-run.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
-import { type LookOptions, lookAt, rowIdsOf } from '../../quarantine-options.ts';
+import { type LookOptions, rowIdsOf } from '../../quarantine-options.ts';
 import { wantsColor } from '../../render/color.ts';
 import { renderRow } from '../../render/quarantine.ts';
 
@@ -24,12 +23,12 @@ export function addShow(group: Command): void {
   withCommonOptions(command).action(
     perform(async (options: LookOptions, given: string[]) => {
       const ids = rowIdsOf(given);
-      await withLedger(lookAt(options).target, async (ledger) => {
+      const { target, option } = openRunSite(options);
+      await withLedger(target, async (ledger) => {
         const color = wantsColor(process.stdout, options.color);
         for (const row of await readRows(ledger, ids, process.env)) {
-          const { run } = await readProgress(ledger, row.runId);
           if (options.json === true) emit('row', row);
-          else say(...(row.id === ids[0] ? [] : ['']), ...renderRow(row, planWord(options, run), color));
+          else say(...(row.id === ids[0] ? [] : ['']), ...renderRow(row, option, color));
         }
       });
       return exitCode.verified;
