@@ -22,6 +22,12 @@ export function blockRange(leaf: Leaf, fromBlock: number, toBlock: number | null
   };
 }
 
+/** The range of the one row that stands at `tid`. */
+export function rowRange(leaf: Leaf, tid: string): TidRange {
+  const [, block, offset] = /^\((\d+),(\d+)\)$/.exec(tid)!;
+  return { leaf, from: tid, to: `(${block},${Number(offset) + 1})` };
+}
+
 /** The flow's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
 export function fromClause(flow: ResolvedFlow, leaf?: Leaf): string {
   const driving =

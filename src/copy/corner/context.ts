@@ -17,4 +17,6 @@ export interface CornerContext {
 export interface CorneredRow {
   tid: string;
   refusal: Refusal;
+  /** The driving row of the batch that was given its place under a unique key: where that is refused too, this one may pass. */
+  behind?: string;
 }

@@ -1,6 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
 import { display } from '../../pg/quote.ts';
-import { copyInStatement, copyOutStatement, type TidRange } from '../../plan/select.ts';
+import { copyInStatement, copyOutStatement, rowRange, type TidRange } from '../../plan/select.ts';
+import type { Leaf } from '../../plan/types.ts';
 import type { RelayTally } from '../relay.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
@@ -25,18 +26,32 @@ const tryRange = ({ flow, source, target, signal, onBytes }: CornerContext, rang
   );
 
 /**
- * What a foreign key refused is tried once more, now that the rows of the batch that it may refer to are in; each pass
- * in the other direction, so that a chain of rows comes in at once whichever way it points.
+ * What a foreign key refused is tried once more, now that the rows of the batch that it may refer to are in; and what a
+ * sweep put behind a row that was refused itself. Each pass goes in the other direction, so that a chain of rows comes in
+ * at once whichever way it points.
  */
-async function tryAgain(ctx: CornerContext, refused: Map<TidRange, CorneredRow>, tally: RelayTally) {
-  for (let order = [...refused].reverse(), loaded = true; loaded; order.reverse()) {
+async function tryAgain(
+  ctx: CornerContext,
+  refused: Map<string, CorneredRow>,
+  leaf: Leaf,
+  tally: RelayTally,
+) {
+  for (let order = [...refused.keys()].reverse(), loaded = true; loaded; order.reverse()) {
     loaded = false;
-    for (const [range, { refusal }] of order) {
-      if (refusal.code !== foreignKeyViolation || !refused.has(range)) continue;
-      const outcome = await tryRange(ctx, range);
-      if (outcome.kind === 'refused') continue;
+    for (const tid of order) {
+      ctx.signal.throwIfAborted();
+      const row = refused.get(tid);
+      if (row === undefined) continue;
+      const mayPass =
+        row.behind === undefined ? row.refusal.code === foreignKeyViolation : refused.has(row.behind);
+      if (!mayPass) continue;
+      const outcome = await tryRange(ctx, rowRange(leaf, tid));
+      if (outcome.kind === 'refused') {
+        refused.set(tid, { tid, refusal: refusalOf(outcome) });
+        continue;
+      }
       add(tally, outcome);
-      refused.delete(range);
+      refused.delete(tid);
       loaded = true;
     }
   }
@@ -48,11 +63,7 @@ function add(tally: RelayTally, { rowsIn, rowsOut, bytes }: RelayTally): void {
   tally.bytes += bytes;
 }
 
-function tooMany(
-  { flow, most }: CornerContext,
-  { leaf }: TidRange,
-  { tid, refusal }: CorneredRow,
-): RowfleetError {
+function tooMany({ flow, most }: CornerContext, leaf: Leaf, { tid, refusal }: CorneredRow): RowfleetError {
   const row = `the row at ${tid} of ${display(leaf)}`;
   return new RowfleetError(
     'QUARANTINE_LIMIT',
@@ -69,17 +80,17 @@ function tooMany(
 export async function corner(ctx: CornerContext, range: TidRange): Promise<Cornered> {
   await ctx.target.query('set constraints all immediate');
   const tally: RelayTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
-  const refused = new Map<TidRange, CorneredRow>();
-  const refuse = (at: TidRange, row: CorneredRow) => {
-    refused.set(at, row);
-    if (refused.size > ctx.most) throw tooMany(ctx, at, row);
+  const refused = new Map<string, CorneredRow>();
+  const refuse = (row: CorneredRow) => {
+    refused.set(row.tid, row);
+    if (refused.size > ctx.most) throw tooMany(ctx, range.leaf, row);
   };
   let open = [range];
   for (let tries = 1; open.length > 0; tries++) {
     ctx.signal.throwIfAborted();
     if (tries === mostTries) {
       const swept = await sweep(ctx, open);
-      for (const row of swept) refuse({ ...range, from: row.tid, to: row.tid }, row);
+      for (const row of swept) refuse(row);
       const except = swept.map(({ tid }) => tid);
       open = open.map((each) => ({ ...each, except }));
     }
@@ -91,8 +102,8 @@ export async function corner(ctx: CornerContext, range: TidRange): Promise<Corne
     }
     const cut = await halve(ctx.source, next);
     if (cut.kind === 'halves') open.push(cut.halves[1], cut.halves[0]);
-    else refuse(next, { tid: cut.tid, refusal: refusalOf(outcome) });
+    else refuse({ tid: cut.tid, refusal: refusalOf(outcome) });
   }
-  await tryAgain(ctx, refused, tally);
+  await tryAgain(ctx, refused, range.leaf, tally);
   return { ...tally, refused: [...refused.values()] };
 }

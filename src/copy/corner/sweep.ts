@@ -12,7 +12,7 @@ import { readTargetRules, type TargetRules } from './target-rules.ts';
 
 const stage = 'pg_temp.rowfleet_stage';
 
-/** Something that rows on the stage may be refused by: SQL that gives `tid`, and `code` where it is not known before. */
+/** Something that rows on the stage may be refused by: SQL that gives `tid`, `code` where it is not known before, and `behind` (`CorneredRow`). */
 interface SetCheck {
   sql: string;
   refusal: Pick<Refusal, 'column' | 'constraint'> & { code?: string };
@@ -106,9 +106,12 @@ function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): S
     ),
     ...uniques.map(
       ({ name, key }): SetCheck => ({
-        sql: `select tid from (select r.*, pg_catalog.row_number() over (partition by ${key.map((column) => `r.${ident(column)}`).join(', ')} order by r.tid::pg_catalog.tid) as nth from ${rows}) as r
-          where ${key.map((column) => `r.${ident(column)} is not null`).join(' and ')}
-            and (nth > 1 or exists (select from ${table} as t where ${equal(key)}))`,
+        sql: `select tid, case when not held then first end as behind from (
+            select r.tid, pg_catalog.row_number() over same as nth, pg_catalog.first_value(r.tid) over same as first,
+                   exists (select from ${table} as t where ${equal(key)}) as held
+              from ${rows} where ${key.map((column) => `r.${ident(column)} is not null`).join(' and ')}
+            window same as (partition by ${key.map((column) => `r.${ident(column)}`).join(', ')} order by r.tid::pg_catalog.tid)) as r
+          where nth > 1 or held`,
         refusal: { code: '23505', constraint: name },
       }),
     ),
@@ -121,27 +124,32 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
     ctx.target,
     async () =>
       (
-        await ctx.target.query<{ tid: string; code?: string }>(
+        await ctx.target.query<{ tid: string; code?: string; behind?: string | null }>(
           `with found as (${sql}), gone as (delete from ${stage} where tid in (select tid from found))
            select distinct on (tid) * from found order by tid`,
         )
       ).rows,
     [],
   );
-  return found.map(({ tid, code = refusal.code! }) => {
+  return found.map(({ tid, code = refusal.code!, behind }) => {
     const places = [
       `table ${display(ctx.flow.target)}`,
       ...(refusal.column === undefined ? [] : [`column ${refusal.column}`]),
       ...(refusal.constraint === undefined ? [] : [`constraint ${refusal.constraint}`]),
     ];
     const message = refusalMessage(code, places);
-    return { tid, refusal: { ...refusal, stage: stageOf(code), side: 'target', code, message } };
+    const row = {
+      tid,
+      refusal: { ...refusal, stage: stageOf(code), side: 'target' as const, code, message },
+    };
+    return behind ? { ...row, behind } : row;
   });
 }
 
 /**
  * Finds refused rows of the ranges by a few statements over all of them: expressions, types, NOT NULL, CHECK and unique keys. It may
- * miss what is refused otherwise, by a trigger say, but never names a row that would be taken.
+ * miss what is refused otherwise, by a trigger say, and names no row that would be taken but those that stand behind one
+ * that may be refused by that.
  */
 export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredRow[]> {
   const { flow, target } = ctx;

@@ -3,7 +3,7 @@ import type { Refusal } from '../../ledger/quarantine.ts';
 import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { planQuery } from '../../plan/plan-query.ts';
-import type { TidRange } from '../../plan/select.ts';
+import { rowRange, type TidRange } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 
 /** Where a driving row is by now. */
@@ -13,11 +13,8 @@ export type FoundAt =
   | { kind: 'gone'; how: string }
   | { kind: 'lost'; refusal: Refusal };
 
-/** The range of the one row that stands at `tid`. */
 function at(flow: ResolvedFlow, leaf: number, tid: string): FoundAt {
-  const [, block, offset] = /^\((\d+),(\d+)\)$/.exec(tid)!;
-  const range = { leaf: flow.leaves[leaf]!, from: tid, to: `(${block},${Number(offset) + 1})` };
-  return { kind: 'there', range, leaf, tid };
+  return { kind: 'there', range: rowRange(flow.leaves[leaf]!, tid), leaf, tid };
 }
 
 /** By its key. Equality lets an index find it; the text settles what a collation or a type calls equal. */
