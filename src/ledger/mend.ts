@@ -137,7 +137,9 @@ export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Pro
     [claim.runId, (claim.spec as MendSpec).quarantine],
   );
   const { rows } = await locked.catch((error) => {
-    throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
+    throw sqlState(error) === lockNotAvailable
+      ? new TaskLocked(claim.taskId, `rows of ${claim.relation} are just being loaded again`)
+      : error;
   });
   return rows.map(({ source_key, source_row, edited, ...row }) => {
     const key = openColumn(seal, row, 'source_key', source_key);
