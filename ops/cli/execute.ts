@@ -17,6 +17,8 @@ import { watchRun } from './watch.ts';
 
 /** How a command follows the run that it started. */
 export interface FollowOptions extends CommonOptions {
+  /** False: whoever started the command says what can be done next. */
+  next?: boolean;
   /** Watch a fleet that is there instead of bringing one. */
   attach?: boolean;
   /** The state that counts as success, where that is not `verified`. */
@@ -104,7 +106,7 @@ async function conclude(
     return code;
   }
   say('', ...renderSummary(snapshot, findings, wantsColor(process.stdout, options.color)));
-  const next = nextSteps(snapshot.run, site.option);
+  const next = options.next === false ? [] : nextSteps(snapshot.run, site.option);
   if (next.length > 0) say('', ...next);
   return code;
 }

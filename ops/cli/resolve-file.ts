@@ -1,7 +1,8 @@
+import { readFilledTables } from '../../src/control/start.ts';
 import { openSession, type Session } from '../../src/pg/session.ts';
-import { applySchema, schemaIsMissing } from '../../src/plan/apply-schema.ts';
+import { type SchemaFileError, schemaIsMissing, tryApplySchema } from '../../src/plan/apply-schema.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { PlanProblem, ResolvedPlan } from '../../src/plan/types.ts';
 import type { CommonOptions } from './command.ts';
 import { judge, PlanError, type PlanFile } from './plan-file.ts';
 
@@ -14,6 +15,14 @@ export type SchemaMode =
   /** Not applied: the target is taken as it is. */
   | 'skip';
 
+/** Why the schema files did not make what the plan lacks, among the plan's other problems. */
+const problemOf = ({ file, line, fault }: SchemaFileError): PlanProblem => ({
+  severity: 'error',
+  at: { file, line, path: '' },
+  message: `the schema files were not applied: ${fault}`,
+  hint: 'They are, where a table of the plan is missing: mend its name, or apply by hand what they lack.',
+});
+
 async function resolveWith<T>(
   file: PlanFile,
   sessions: { source: Session; target: Session },
@@ -25,10 +34,17 @@ async function resolveWith<T>(
   await target.query('begin');
   let commit = false;
   try {
-    if (schema !== 'skip' && (await schemaIsMissing(file.plan, target))) await applySchema(target, file.plan);
+    let notApplied: SchemaFileError | undefined;
+    if (schema !== 'skip' && (await schemaIsMissing(file.plan, target)))
+      notApplied = await tryApplySchema(target, file.plan);
     else await target.query('set transaction read only');
-    const { resolved, problems } = await resolvePlan(file.plan, source, target);
-    judge(problems, options);
+    const { resolved, problems } = await resolvePlan(
+      file.plan,
+      source,
+      target,
+      await readFilledTables(target),
+    );
+    judge(notApplied === undefined ? problems : [...problems, problemOf(notApplied)], options);
     if (resolved === undefined) throw new PlanError(problems);
     const result = await use(resolved, target);
     commit = schema === 'keep';

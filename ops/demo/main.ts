@@ -95,7 +95,7 @@ async function prepare(
 }
 
 const migrate = (env: Record<string, string>): ChildProcess =>
-  spawn(process.execPath, ['--import', 'tsx', cli, 'migrate', '-c', planFile], {
+  spawn(process.execPath, ['--import', 'tsx', cli, 'migrate', '-c', planFile, '--no-next'], {
     env: { ...process.env, ...env },
     stdio: 'inherit',
   });

@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { readFilledTables } from '../ledger/filled-tables.ts';
 import { type Ledger, ledgerExists, migrateLedger } from '../ledger/ledger.ts';
 import {
   insertRun,
@@ -79,3 +80,5 @@ export async function startRun(ledger: Ledger, request: StartRequest): Promise<s
     }),
   );
 }
+
+export { readFilledTables };

@@ -38,6 +38,15 @@ export async function countFindings(
   return rows[0].n;
 }
 
+/** The tables that a run's findings are about, by display name. */
+export async function readFoundRelations(on: Queryable, runId: string): Promise<string[]> {
+  const { rows } = await on.query(
+    'select distinct relation from rowfleet.finding where run_id = $1 order by 1',
+    [runId],
+  );
+  return rows.map(({ relation }) => relation);
+}
+
 /** Forgets a run's findings, before its checks are made anew. */
 export async function deleteFindings(on: Queryable, runId: string): Promise<void> {
   await on.query('delete from rowfleet.finding where run_id = $1', [runId]);

@@ -17,7 +17,7 @@ export type Phase = 'preflight' | 'prepare' | 'copy' | 'index' | 'verify' | 'con
 export type RunKind = 'migrate' | 'validate';
 
 /** States of a run that can go on. */
-const unfinishedStates: readonly RunState[] = [
+export const unfinishedStates: readonly RunState[] = [
   'running',
   'stopped',
   'failed',

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { Relations, readRelations } from '../catalog/relations.ts';
 import { readSearchPath } from '../catalog/server.ts';
 import { RowfleetError, usageError } from '../errors.ts';
+import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { setSearchPath } from '../pg/transaction.ts';
 import { findTable } from './names.ts';
@@ -29,25 +30,25 @@ const lineAt = (text: string, offset: number): number => text.slice(0, offset).s
 /** The server counts characters, JavaScript UTF-16 units. */
 const offsetOf = (text: string, position: number): number => [...text].slice(0, position - 1).join('').length;
 
-function schemaError(
-  file: string,
-  line: number,
-  message: string,
-  hint: string,
-  cause?: unknown,
-): RowfleetError {
-  return new RowfleetError('SCHEMA_FILE', `${file}:${line}: ${message}`, { kind: 'usage', hint, cause });
+/** What is wrong with one of the plan's DDL files, or with applying it. */
+export class SchemaFileError extends RowfleetError {
+  readonly file: string;
+  readonly line: number;
+  /** Without file and line. */
+  readonly fault: string;
+
+  constructor(file: string, line: number, fault: string, options: { hint: string; cause?: unknown }) {
+    super('SCHEMA_FILE', `${file}:${line}: ${fault}`, { kind: 'usage', ...options });
+    [this.file, this.line, this.fault] = [file, line, fault];
+  }
 }
 
 function refuseFault(file: string, text: string): void {
   const fault = faultOfSchemaFile(text);
   if (!fault) return;
-  throw schemaError(
-    file,
-    lineAt(text, fault.at),
-    fault.message,
-    'The files of schema run together in one transaction, as plain SQL: `pg_dump --schema-only` without psql commands, no BEGIN or COMMIT.',
-  );
+  throw new SchemaFileError(file, lineAt(text, fault.at), fault.message, {
+    hint: 'The files of schema run together in one transaction, as plain SQL: `pg_dump --schema-only` without psql commands, no BEGIN or COMMIT.',
+  });
 }
 
 /** What pg_dump writes for psql since 2025; blanked rather than cut out, so that places stay right. */
@@ -86,7 +87,7 @@ async function runFile(target: Session, file: string, text: string): Promise<voi
       error.code === '55P03'
         ? `Something else has held a lock for ${lockTimeout}: try again when it is gone.`
         : (error.hint ?? 'Nothing of the plan’s schema was applied. Mend the file and start again.');
-    throw schemaError(file, line, error.message, hint, error);
+    throw new SchemaFileError(file, line, error.message, { hint, cause: error });
   }
 }
 
@@ -115,4 +116,25 @@ export async function applySchema(target: Session, plan: Plan): Promise<void> {
     await runFile(target, file, text);
   }
   await restoreSettings(target, before);
+}
+
+/** Schema, table, function, constraint, column: it is there already. */
+const duplicates = new Set(['42P06', '42P07', '42723', '42710', '42701']);
+
+/**
+ * Applies the DDL files like `applySchema`, but where what they make is there already nothing of them stays, and the
+ * error is returned: then it is the plan that names a table which they do not make, and that is to be said.
+ */
+export async function tryApplySchema(target: Session, plan: Plan): Promise<SchemaFileError | undefined> {
+  await target.query('savepoint rowfleet_schema');
+  try {
+    await applySchema(target, plan);
+  } catch (error) {
+    const isThere = error instanceof SchemaFileError && duplicates.has(sqlState(error.cause) ?? '');
+    if (!isThere) throw error;
+    await target.query('rollback to savepoint rowfleet_schema');
+    return error;
+  }
+  await target.query('release savepoint rowfleet_schema');
+  return undefined;
 }

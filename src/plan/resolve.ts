@@ -19,6 +19,9 @@ import type {
   ResolvedTarget,
 } from './types.ts';
 
+/** Display name of a target table → the unfinished run that fills it. */
+export type FilledBy = ReadonlyMap<string, { id: string; name: string }>;
+
 /** A plan held against both catalogs. `resolved` is missing when a problem is an error. */
 export interface Resolution {
   resolved?: ResolvedPlan;
@@ -113,6 +116,7 @@ async function checkEmpty(
   plan: Plan,
   results: FlowResult[],
   targets: ResolvedTarget[],
+  filledBy: FilledBy,
 ): Promise<void> {
   const withRows = await filled(ctx.target.session, targets);
   if (withRows.size > 0 && plan.backupBeforeMigrate)
@@ -124,11 +128,19 @@ async function checkEmpty(
   if (plan.allowNonEmpty) return;
   for (const oid of withRows) {
     const { target, path } = results.find((result) => result.target.oid === oid)!;
-    ctx.problems.error(
-      path,
-      `${display(target)} holds rows in the target`,
-      'Empty it, or set allow_non_empty: true to add to it.',
-    );
+    const run = filledBy.get(display(target));
+    if (run !== undefined)
+      ctx.problems.error(
+        path,
+        `run ${run.id} of plan "${run.name}" is unfinished and fills ${display(target)} too`,
+        `Finish or cancel that run first: rowfleet cancel ${run.id} empties what it has filled.`,
+      );
+    else
+      ctx.problems.error(
+        path,
+        `${display(target)} holds rows in the target`,
+        'Empty it, or set allow_non_empty: true to add to it.',
+      );
   }
 }
 
@@ -152,11 +164,11 @@ async function resolveFlows(ctx: ResolveContext, plan: Plan): Promise<FlowResult
   return results;
 }
 
-async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<ResolvedPlan> {
+async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledBy): Promise<ResolvedPlan> {
   const results = [...(await resolveTables(ctx, plan)), ...(await resolveFlows(ctx, plan))];
   checkTogether(ctx, results);
   const targets = await resolveTargets(ctx, results);
-  await checkEmpty(ctx, plan, results, targets);
+  await checkEmpty(ctx, plan, results, targets, filledBy);
   return {
     format: 1,
     name: plan.name,
@@ -176,8 +188,14 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<Resolved
  * Holds a plan against both live catalogs; nothing is written, and plan text is described, never run. All that is
  * wrong comes in one answer. The source session must be idle; the target session may stand in a transaction of the
  * caller's, whose uncommitted tables count (`applySchema`).
+ * @param filledBy runs that are not done with tables of the target, which are not to be emptied then
  */
-export async function resolvePlan(plan: Plan, source: Session, target: Session): Promise<Resolution> {
+export async function resolvePlan(
+  plan: Plan,
+  source: Session,
+  target: Session,
+  filledBy: FilledBy = new Map(),
+): Promise<Resolution> {
   const problems = new Problems(plan);
   if (inOpenTransaction(source)) throw new Error('resolvePlan needs a source session without a transaction');
   const facts = await checkDatabases(source, target, problems);
@@ -188,7 +206,7 @@ export async function resolvePlan(plan: Plan, source: Session, target: Session):
       target: await readSide(target, facts.target),
       problems,
     };
-    return resolveAgainst(ctx, plan);
+    return resolveAgainst(ctx, plan, filledBy);
   });
   return { ...(problems.hasErrors ? {} : { resolved }), problems: problems.sorted() };
 }

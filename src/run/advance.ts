@@ -11,6 +11,7 @@ import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { copy } from './copy.ts';
+import { findingsHint } from './findings-hint.ts';
 import { asDriver } from './lead.ts';
 import { prepare } from './prepare.ts';
 import { closeKeeper } from './snapshot.ts';
@@ -84,7 +85,7 @@ async function endWithFindings(ctx: RunContext): Promise<void> {
   await endRun(ctx, 'findings', summary, {
     code: 'FINDINGS',
     message: summary,
-    hint: `see \`rowfleet status ${ctx.run.id}\`; mend the rows, or load them again with \`rowfleet requeue --reload\`, then resume; or cancel`,
+    hint: await findingsHint(ctx),
   });
 }
 

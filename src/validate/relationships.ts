@@ -1,5 +1,5 @@
 import { duplicateKeys, type OffendingKeys, orphanKeys } from '../catalog/offending-keys.ts';
-import { display } from '../pg/quote.ts';
+import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { excerpt } from './excerpt.ts';
 import type { CheckContext } from './run-check.ts';
@@ -16,6 +16,13 @@ function details(keys: OffendingKeys, problem: FindingDetail['problem']): Findin
   }));
 }
 
+/** How many driving rows of a table are in quarantine: what refers to them is an orphan for as long. */
+const missingFrom = ({ plan, excluded = {} }: CheckContext, relation: RelationName): number =>
+  plan.flows
+    .filter(({ target }) => display(target) === display(relation))
+    .map(({ name }) => excluded[name])
+    .reduce((sum, rows) => sum + (rows === undefined ? 0 : rows.keys.length + rows.tids.length), 0);
+
 const keysOf = (count: number): string => (count === 1 ? '1 key' : `${count} keys`);
 
 /** Keys of a foreign key that the referenced table does not hold. The server proves it again as the key comes back. */
@@ -28,7 +35,12 @@ export async function checkOrphans(
   const rows = await countTarget(ctx.target, relation);
   const evidence = { orphans: orphans.count };
   if (orphans.count === 0) return { rows, findings: [], evidence };
-  const summary = `${display(relation)}: foreign key ${name} does not find ${keysOf(orphans.count)} in ${display(foreignKey.references)}`;
+  const missing = missingFrom(ctx, foreignKey.references);
+  const note =
+    missing === 0
+      ? ''
+      : `, which has ${missing} ${missing === 1 ? 'row' : 'rows'} in quarantine or edited: these may be their children`;
+  const summary = `${display(relation)}: foreign key ${name} does not find ${keysOf(orphans.count)} in ${display(foreignKey.references)}${note}`;
   return {
     rows,
     findings: [{ check: 'orphans', relation, summary, details: details(orphans, 'orphan') }],

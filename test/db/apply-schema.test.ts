@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { pins } from '../../src/pg/session.ts';
-import { applySchema, schemaIsMissing } from '../../src/plan/apply-schema.ts';
+import { applySchema, schemaIsMissing, tryApplySchema } from '../../src/plan/apply-schema.ts';
 import { goodPlan } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
@@ -101,3 +101,14 @@ test('a lock that is not to be had ends the attempt', async () => {
   await holder.query('rollback');
   await target.exec('drop table busy');
 }, 20_000);
+
+test('what is there already is told apart, with nothing changed: the plan may name another table than they make', async () => {
+  const plan = planWith('create table fresh (id int);\ncreate table there (id int)');
+  await target.exec('create table there (id int)');
+  const error = await tryApplySchema(session, plan);
+  expect(error).toMatchObject({ fault: 'relation "there" already exists' });
+  expect(await tables()).toEqual(['there']);
+  await target.exec('drop table there');
+  expect(await tryApplySchema(session, plan)).toBeUndefined();
+  expect(await tables()).toEqual(['fresh', 'there']);
+});

@@ -157,6 +157,14 @@ describe('named tables', () => {
       '5 tables[1] warning: public.u has columns that the source lacks: y',
       '5 tables[1] error: public.u holds rows in the target',
     ]);
+    // Whoever empties what another run fills destroys its rows.
+    const filling = new Map([['public.u', { id: '7', name: 'other' }]]);
+    const filled = await resolvePlan(goodPlan('tables: [u]'), await from.open(), await to.open(), filling);
+    expect(filled.problems.map(brief)).toContainEqual(
+      expect.stringMatching(
+        /error: run 7 of plan "other" is unfinished and fills public.u too \| .*cancel 7/,
+      ),
+    );
     const allowed = await resolveBody(from, to, 'tables: [u]\nallow_non_empty: true');
     expect(allowed.resolved?.allowNonEmpty).toBe(true);
     const backup = await resolveBody(

@@ -52,6 +52,8 @@ test('orphans keep their foreign key away, and it comes back when they are mende
   const { source, runId } = await migrate(library('') + orphans, library(inbound));
   const run = await target.ended(runId, 'findings');
   expect(run.phase).toBe('verify');
+  expect(run.error?.hint).toContain(`\`rowfleet requeue --run ${runId} --flow book --reload -c plan.yaml\``);
+  expect(run.error?.hint).toContain(`\`rowfleet resume -c plan.yaml ${runId}\``);
   expect(await target.findings(runId)).toEqual([
     {
       check: 'orphans',

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { readFilledTables } from '../../src/ledger/filled-tables.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { until } from '../fleet-processes.ts';
 import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
@@ -61,6 +62,10 @@ test('a plan with an unfinished run is refused, and one that fills one of its ta
     code: 'RUN_OVERLAPS',
     kind: 'usage',
     message: `run ${runId} of plan "north" is unfinished and fills public.extra too`,
+  });
+  expect((await readFilledTables(target.ledger.pool)).get('public.extra')).toEqual({
+    id: runId,
+    name: 'north',
   });
   await target.stop(runId);
   expect(await thrown(target.start(north!, plan('north')))).toMatchObject({ code: 'RUN_UNFINISHED' });

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { nextSteps } from '../../ops/cli/next-steps.ts';
 import { palette } from '../../ops/cli/render/color.ts';
 import { renderErrors } from '../../ops/cli/render/errors.ts';
 import { renderFindings } from '../../ops/cli/render/findings.ts';
@@ -182,5 +183,21 @@ describe('a plain line', () => {
     const verifying = aSnapshot({ checks: [aTask({}), aTask({ state: 'running' })] });
     verifying.run = { ...verifying.run, phase: 'verify', findings: 1 };
     expect(renderLine(verifying)).toMatch(/verify {2}32% {2}checks 1 of 2 {2}1 finding$/);
+  });
+});
+
+describe('what to type next', () => {
+  const run = (part: object) => ({ ...aSnapshot({}).run, id: '2', ...part });
+
+  it('is a whole command, that goes without a plan file where the environment says where the target is', () => {
+    expect(nextSteps(run({ state: 'stopped' }), ' -c p.yaml')[1]).toBe('  rowfleet resume -c p.yaml 2');
+    expect(nextSteps(run({ state: 'quarantined' }), '')[1]).toBe('  rowfleet quarantine retry --all --run 2');
+  });
+
+  it('is retry beside resume where rows are refused too, and another validation where there was one', () => {
+    const both = nextSteps(run({ state: 'findings', quarantined: 3 }), '').join('\n');
+    expect(both).toMatch(/quarantine retry --all --run 2 +for the 3 rows[\s\S]*rowfleet resume 2/);
+    const validated = nextSteps(run({ state: 'findings', kind: 'validate' }), ' -c p.yaml');
+    expect(validated.at(-1)).toBe('  rowfleet validate -c p.yaml');
   });
 });

@@ -1,4 +1,4 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { type CommonOptions, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { printPlanOfAction } from '../dry-run.ts';
 import { followRun } from '../execute.ts';
@@ -9,6 +9,8 @@ interface MigrateOptions extends CommonOptions {
   config: string;
   dryRun?: boolean;
   attach?: boolean;
+  /** False with --no-next. */
+  next: boolean;
 }
 
 /** `rowfleet migrate`: executes a plan to its end, with a fleet of its own unless told to attach to one. */
@@ -24,6 +26,7 @@ export function addMigrate(program: Command): void {
   withPlanOption(command)
     .option('--dry-run', 'check everything and print what would be done; write nothing to either database')
     .option('--attach', 'only start the run, and watch a fleet that is there')
+    .addOption(new Option('--no-next', 'leave out what to type next').hideHelp())
     .addHelpText(
       'after',
       '\nExample:\n  rowfleet migrate -c plan.yaml --dry-run\n  rowfleet migrate -c plan.yaml',
