@@ -1,4 +1,6 @@
+import { handed, handOver } from '../pg/hand-over.ts';
 import { ident, literal } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
 import type { ResolvedFlow } from './types.ts';
 
 /** Driving rows that a flow is to be read without. */
@@ -13,15 +15,15 @@ const array = (values: string[], type: string): string =>
   `array[${values.map(literal).join(', ')}]::pg_catalog.${type}[]`;
 
 // `not in` of a subquery is hashed by every server version, however long the list; keys and ctids are never null.
-function keyCondition({ alias, drivingKey }: ResolvedFlow, keys: ExcludedRows['keys']): string {
-  const columns = drivingKey.map((name) => `${alias}.${ident(name)}::pg_catalog.text`);
-  const values = drivingKey.map((name) =>
-    array(
-      keys.map((key) => key[name]!),
-      'text',
-    ),
-  );
-  return `(${columns.join(', ')}) not in (select * from rows from (${values.map((each) => `pg_catalog.unnest(${each})`).join(', ')}) as excluded)`;
+async function keyCondition(
+  source: Session,
+  { name, alias, drivingKey }: ResolvedFlow,
+  keys: ExcludedRows['keys'],
+): Promise<string> {
+  const columns = drivingKey.map((column) => `${alias}.${ident(column)}::pg_catalog.text`);
+  const records = keys.map((key) => drivingKey.map((column) => key[column]!));
+  const from = await handOver(source, 'excluded', name, records);
+  return `(${columns.join(', ')}) not in (select ${drivingKey.map((_, i) => handed(i)).join(', ')} from ${from})`;
 }
 
 function tidCondition({ alias, leaves }: ResolvedFlow, tids: ExcludedRows['tids']): string {
@@ -36,10 +38,14 @@ function tidCondition({ alias, leaves }: ResolvedFlow, tids: ExcludedRows['tids'
   return `(${alias}.tableoid, ${alias}.ctid) not in (select * from rows from (pg_catalog.unnest(${oids}), pg_catalog.unnest(${places})) as excluded)`;
 }
 
-/** The flow without some of its driving rows. */
-export function withoutRows(flow: ResolvedFlow, { keys, tids }: ExcludedRows): ResolvedFlow {
+/** The flow without some of its driving rows, for the source transaction that the caller has open. */
+export async function withoutRows(
+  source: Session,
+  flow: ResolvedFlow,
+  { keys, tids }: ExcludedRows,
+): Promise<ResolvedFlow> {
   const conditions = [
-    ...(keys.length === 0 ? [] : [keyCondition(flow, keys)]),
+    ...(keys.length === 0 ? [] : [await keyCondition(source, flow, keys)]),
     ...(tids.length === 0 ? [] : [tidCondition(flow, tids)]),
     ...(flow.where === '' ? [] : [`(${flow.where}\n)`]),
   ];

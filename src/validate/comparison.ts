@@ -56,9 +56,10 @@ const list = (values: string[]): string => values.map((value, i) => `${value} as
 export async function compareTarget(
   plan: ResolvedPlan,
   relation: RelationName,
-  target: Session,
+  sides: { source: Session; target: Session },
   edited: Record<string, TargetRow[]> = {},
 ): Promise<Comparison> {
+  const { target } = sides;
   const flows = flowsInto(plan, relation);
   const filled = filledColumns(flows);
   const partly = filled
@@ -81,7 +82,7 @@ export async function compareTarget(
   for (const flow of flows) {
     const rows = edited[flow.name] ?? [];
     const other = (column: HashedColumn) => expectedValue({ ...flow, columns: [] }, column, defaults);
-    if (rows.length > 0) source.push(await selectEdited(target, flow, rows, columns, other));
+    if (rows.length > 0) source.push(await selectEdited(sides, flow, rows, columns, other));
   }
   const held = list(columns.map(({ name }) => `t.${ident(name)}`));
   return {

@@ -111,7 +111,7 @@ export async function checkDigest(
   spec: Extract<CheckSpec, { check: 'digest' }>,
 ): Promise<CheckOutcome> {
   const { relation } = spec;
-  const comparison = await compareTarget(ctx.plan, relation, ctx.target, ctx.edited);
+  const comparison = await compareTarget(ctx.plan, relation, ctx, ctx.edited);
   const compare = (ctx.before[display(relation)] ?? 0) > 0 ? checkContained : compareBuckets;
   const outcome = await compare(ctx, relation, comparison);
   const columns = {

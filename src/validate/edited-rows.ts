@@ -1,5 +1,6 @@
 import type { TargetRow } from '../ledger/read-quarantine.ts';
-import { literal, qualified } from '../pg/quote.ts';
+import { type HandedRecord, handed, handOver } from '../pg/hand-over.ts';
+import { qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { planQuery } from '../plan/plan-query.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
@@ -21,31 +22,29 @@ async function typesOf(target: Session, flow: ResolvedFlow): Promise<Map<string,
  * @param other SQL of what a column is expected to hold that the flow leaves to its default
  */
 export async function selectEdited(
-  target: Session,
+  sides: { source: Session; target: Session },
   flow: ResolvedFlow,
   rows: TargetRow[],
   columns: HashedColumn[],
   other: (column: HashedColumn) => string,
 ): Promise<string> {
   if (columns.length === 0) return `select from pg_catalog.generate_series(1, ${rows.length})`;
-  const types = await typesOf(target, flow);
+  const types = await typesOf(sides.target, flow);
   const filled = flow.columns.map(({ name }) => name).filter((name) => types.has(name));
   const list = filled.map((name, i) => `$${i + 1}::${types.get(name)}::pg_catalog.text as c${i + 1}`);
-  const written: string[] = [];
+  const records: HandedRecord[] = [];
   for (const row of rows) {
     const { rows: read } = await planQuery<Record<string, string | null>>(
-      target,
+      sides.target,
       `select ${list.join(', ')}`,
       filled.map((name) => row[name] ?? null),
     );
-    const values = columns.map((column) => {
-      if (!filled.includes(column.name)) return other(column);
-      const value = read[0]![`c${filled.indexOf(column.name) + 1}`] ?? null;
-      const type = hashedAsOwnType(column) ? column.targetType : 'pg_catalog.text';
-      return `${value === null ? 'null' : literal(value)}::${type}`;
-    });
-    written.push(`(${values.join(', ')})`);
+    records.push(columns.map(({ name }) => read[0]![`c${filled.indexOf(name) + 1}`] ?? null));
   }
-  const names = columns.map((_, i) => `c${i + 1}`).join(', ');
-  return `select ${names} from (values ${written.join(', ')}) as edited (${names})`;
+  const values = columns.map((column, i) => {
+    if (!filled.includes(column.name)) return other(column);
+    return `${handed(i)}::${hashedAsOwnType(column) ? column.targetType : 'pg_catalog.text'}`;
+  });
+  const from = await handOver(sides.source, 'edited', flow.name, records);
+  return `select ${values.map((value, i) => `${value} as c${i + 1}`).join(', ')} from ${from}`;
 }

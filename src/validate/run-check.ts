@@ -2,7 +2,7 @@ import type { LoadedRows } from '../ledger/flows.ts';
 import type { TargetRow } from '../ledger/read-quarantine.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { type ExcludedRows, withoutRows } from '../plan/without-rows.ts';
 import { checkAccounting } from './accounting.ts';
 import { checkCount } from './count.ts';
@@ -45,11 +45,12 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
 }
 
 /** The plan without the driving rows that are in quarantine. */
-function withoutExcluded({ plan, excluded = {} }: CheckContext): ResolvedPlan {
-  const flows = plan.flows.map((flow) => {
+async function withoutExcluded({ source, plan, excluded = {} }: CheckContext): Promise<ResolvedPlan> {
+  const flows: ResolvedFlow[] = [];
+  for (const flow of plan.flows) {
     const rows = excluded[flow.name];
-    return rows === undefined ? flow : withoutRows(flow, rows);
-  });
+    flows.push(rows === undefined ? flow : await withoutRows(source, flow, rows));
+  }
   return { ...plan, flows };
 }
 
@@ -60,8 +61,9 @@ function withoutExcluded({ plan, excluded = {} }: CheckContext): ResolvedPlan {
 export async function runCheck(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
   ctx.signal?.throwIfAborted();
   const mode = 'repeatable read, read only';
-  const narrowed = { ...ctx, plan: withoutExcluded(ctx) };
-  return inTransaction(ctx.source, mode, () => inTransaction(ctx.target, mode, () => check(narrowed, spec)), {
-    searchPath: ctx.plan.source.searchPath,
-  });
+  const checkNarrowed = async () => {
+    const plan = await withoutExcluded(ctx);
+    return inTransaction(ctx.target, mode, () => check({ ...ctx, plan }, spec));
+  };
+  return inTransaction(ctx.source, mode, checkNarrowed, { searchPath: ctx.plan.source.searchPath });
 }

@@ -1,4 +1,5 @@
 import { RowfleetError } from '../../errors.ts';
+import { handed, handOver } from '../../pg/hand-over.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { insertWritten } from '../mend/insert-edited.ts';
@@ -89,13 +90,15 @@ const isText = (value: string | null | undefined): value is string => typeof val
 
 /** Finds, and locks, the rows that the scope yields no more; nobody can begin to refer to them now. */
 async function findVanished(
-  { target, kept = [] }: DeriveContext,
+  { flow, target, kept = [] }: DeriveContext,
   { table, sameKey }: Terms,
   key: string[],
   own: string,
 ): Promise<number> {
   const known = kept.map((row) => key.map((name) => row[name])).filter((values) => values.every(isText));
-  const columns = key.map((name) => `t.${ident(name)}`);
+  const from = await handOver(target, 'kept', flow.name, known);
+  const types = new Map(flow.columns.map(({ name, targetType }) => [name, targetType]));
+  const sameKept = key.map((name, i) => `t.${ident(name)} = ${handed(i)}::${types.get(name)}`).join(' and ');
   await target.query(
     'create temporary table rowfleet_vanished (relation pg_catalog.oid, place pg_catalog.tid) on commit drop',
   );
@@ -103,7 +106,7 @@ async function findVanished(
     target,
     `insert into ${vanished} select t.tableoid, t.ctid from ${table} as t
       where ${own} and not exists (select from ${stage} s where ${sameKey})
-        and not ${amongCondition(columns, known)} for update of t`,
+        and not exists (select from ${from} where ${sameKept}) for update of t`,
   );
   if (rowCount !== 0) await target.query(`analyze ${vanished}`);
   return rowCount ?? 0;

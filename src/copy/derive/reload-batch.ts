@@ -63,11 +63,11 @@ async function countOf(
  * and rows in quarantine stay there. Throws BLOCKS_MOVED, and what `derive` throws.
  */
 export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise<QuarantineTally> {
-  const { plan, claim, flow, target, seal } = ctx;
+  const { plan, claim, flow, source, target, seal } = ctx;
   const spec = claim.spec as BatchSpec | ReloadSpec;
   const scope = scopeOf(spec);
   if (!(await lockReload(target, claim.relation, scope.kind !== 'blocks')))
-    throw new TaskLocked(claim.taskId);
+    throw new TaskLocked(claim.taskId, `more of ${claim.relation} is just being loaded again`);
   const earlier = await readEarlierLoad(target, claim);
   if (!('scope' in spec)) refuseMovedBlocks(ctx, spec, earlier, epoch);
   await lockRefused(target, claim.runId, flow.name);
@@ -78,7 +78,7 @@ export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise
     {
       ...ctx,
       plan,
-      flow: excluded === undefined ? flow : withoutRows(flow, excluded),
+      flow: excluded === undefined ? flow : await withoutRows(source, flow, excluded),
       rowsBefore: before[display(flow.target)] ?? 0,
       down: objects.filter(({ state }) => state !== 'back').map(({ captured }) => captured),
       kept: (await readEditedRows(target, claim.runId, seal))[flow.name] ?? [],

@@ -1,6 +1,6 @@
 import type { SentRow } from '../../ledger/mend.ts';
 import type { Refusal } from '../../ledger/quarantine.ts';
-import { ident, literal, qualified } from '../../pg/quote.ts';
+import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { rowRange, type TidRange } from '../../plan/select.ts';
@@ -19,14 +19,16 @@ function at(flow: ResolvedFlow, leaf: number, tid: string): FoundAt {
 
 /** By its key. Equality lets an index find it; the text settles what a collation or a type calls equal. */
 async function findByKey(source: Session, flow: ResolvedFlow, key: Record<string, string>): Promise<FoundAt> {
-  const conditions = Object.entries(key).map(
-    ([name, value]) =>
-      `d.${ident(name)} = ${literal(value)} and d.${ident(name)}::pg_catalog.text = ${literal(value)}`,
+  const names = Object.keys(key);
+  // Twice, since each place gives a parameter its type.
+  const conditions = names.map(
+    (name, i) => `d.${ident(name)} = $${2 * i + 1} and d.${ident(name)}::pg_catalog.text = $${2 * i + 2}`,
   );
   const { rows } = await planQuery<{ oid: string; tid: string }>(
     source,
     `select d.tableoid::pg_catalog.int8 as oid, d.ctid as tid
        from ${flow.only ? 'only ' : ''}${qualified(flow.driving)} as d where ${conditions.join(' and ')}`,
+    names.flatMap((name) => [key[name], key[name]]),
   );
   if (rows[0] === undefined) return { kind: 'gone', how: 'gone from the source' };
   const leaf = flow.leaves.findIndex(({ oid }) => String(oid) === String(rows[0]!.oid));
@@ -42,8 +44,9 @@ async function findByKey(source: Session, flow: ResolvedFlow, key: Record<string
 async function findByPlace(source: Session, flow: ResolvedFlow, row: SentRow): Promise<FoundAt> {
   const { rows } = await planQuery<{ same: boolean }>(
     source,
-    `select pg_catalog.row_to_json(d.*)::pg_catalog.text = ${literal(row.sourceRow ?? '')} as same
-       from only ${qualified(flow.leaves[row.leaf]!)} as d where d.ctid = ${literal(row.tid)}::pg_catalog.tid`,
+    `select pg_catalog.row_to_json(d.*)::pg_catalog.text = $1 as same
+       from only ${qualified(flow.leaves[row.leaf]!)} as d where d.ctid = $2::pg_catalog.tid`,
+    [row.sourceRow ?? '', row.tid],
   );
   if (rows[0]?.same === true) return at(flow, row.leaf, row.tid);
   return { kind: 'gone', how: 'not where it stood, and it has no key: what it became counts as another row' };
