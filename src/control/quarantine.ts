@@ -2,7 +2,14 @@ import { usageError } from '../errors.ts';
 import { readCancelledFlows } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { lockRun } from '../ledger/lock-run.ts';
-import { discardRows, lockQuarantined, sendRows, setEdited } from '../ledger/mend.ts';
+import {
+  type ChosenRow,
+  discardRows,
+  lockQuarantined,
+  sendRows,
+  sendTakeBacks,
+  setEdited,
+} from '../ledger/mend.ts';
 import { type QuarantineState, readQuarantined, type TargetRow } from '../ledger/read-quarantine.ts';
 import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.ts';
 import { requireKey, type Seal, sealFrom } from '../ledger/seal.ts';
@@ -22,6 +29,8 @@ export interface RowSelection {
 export interface SendRequest extends RowSelection {
   /** What people made of some of the rows. */
   edits?: RowEdit[];
+  /** Also rows that are loaded as edited, by id: the plan's rows take the place of what was edited. */
+  asSource?: boolean;
   actor: string;
 }
 
@@ -31,7 +40,7 @@ export interface RowsSettled {
   /** Of `rows`, those that are sent as edited. */
   edited: number;
   /** Rows that were named and left as they are, by the state that they are in. */
-  left: { id: string; state: QuarantineState }[];
+  left: { id: string; state: QuarantineState; asEdited?: boolean }[];
 }
 
 const open: readonly RunState[] = ['running', 'stopped', 'failed', 'findings', 'quarantined'];
@@ -57,14 +66,14 @@ function requireBeforeChecks(run: Run): void {
   );
 }
 
-type Locked = Awaited<ReturnType<typeof lockQuarantined>>;
+type Locked = ChosenRow[];
 
 /** Locks the rows that were asked for, and divides them by whether they are in one of `states`. */
 async function selectRows(
   tx: Session,
   run: Run,
   { ids, flow }: RowSelection,
-  states: readonly QuarantineState[],
+  isDue: (row: ChosenRow) => boolean,
 ): Promise<{ due: Locked; left: RowsSettled['left'] }> {
   if (flow !== undefined) requireFlow(run, flow);
   const found = await lockQuarantined(tx, run.id, { ...(ids && { ids }), ...(flow && { flow }) });
@@ -77,14 +86,21 @@ async function selectRows(
       `rowfleet quarantine list ${run.id}`,
     );
   }
-  const due = found.filter(({ state }) => states.includes(state));
-  const left = found.filter((row) => !due.includes(row)).map(({ id, state }) => ({ id, state }));
+  const due = found.filter(isDue);
+  const left = found
+    .filter((row) => !due.includes(row))
+    .map(({ id, state, asEdited }) => ({ id, state, ...(asEdited && { asEdited }) }));
   if (due.length > 0) return { due, left };
-  const why = left.map(({ id, state }) => `row ${id} is ${state}`).join(', ');
+  const why = left
+    .map(({ id, state, asEdited }) => `row ${id} is ${state}${asEdited ? ' as edited' : ''}`)
+    .join(', ');
+  const edited = left.filter(({ asEdited }) => asEdited).map(({ id }) => id);
   throw usageError(
     'ROWS_NONE',
     why === '' ? `run ${run.id} holds no such row in quarantine` : `nothing to do: ${why}`,
-    `rowfleet quarantine list ${run.id}`,
+    edited.length === 0
+      ? `rowfleet quarantine list ${run.id}`
+      : `to take the edit back: rowfleet quarantine retry ${edited.join(' ')} --as-source --run ${run.id}`,
   );
 }
 
@@ -113,6 +129,18 @@ async function requireSendable(
   for (const row of rows) requireSameRow(edits.find(({ id }) => id === row.id)!, row);
 }
 
+/** Writes the tasks of rows that are sent, flow by flow in the order of the plan. */
+async function sendByFlow(tx: Session, run: Run, due: Locked, actor: string): Promise<void> {
+  for (const { name, target } of run.plan.flows) {
+    const flow = { name, target: display(target) };
+    const of = due.filter((row) => row.flow === name);
+    const idsOf = (rows: Locked) => rows.map(({ id }) => id);
+    const [back, anew] = [of.filter(({ asEdited }) => asEdited), of.filter(({ asEdited }) => !asEdited)];
+    if (back.length > 0) await sendTakeBacks(tx, run.id, flow, idsOf(back), actor);
+    if (anew.length > 0) await sendRows(tx, run.id, flow, idsOf(anew), actor);
+  }
+}
+
 /** Writes down the edits of rows that are sent; one that changes nothing is none. Tells how many there were. */
 async function keepEdits(tx: Session, run: Run, due: Locked, edits: RowEdit[], seal: Seal): Promise<number> {
   const byId = new Map(edits.map((edit) => [edit.id, edit]));
@@ -134,14 +162,14 @@ const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quaranti
 
 /**
  * Sends rows of a run's quarantine again and lets the run go on: each is loaded as the plan yields it by then, or as a
- * person edited it. Rows that are sent or loaded already are left alone. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
+ * person edited it. Rows that are sent or loaded already are left alone, but for edits that are to be taken back. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
  * ROW_UNKNOWN, ROWS_NONE, ROWS_BUSY, FLOW_CANCELLED, EDIT_INVALID, and SEAL_KEY_MISSING
  * where rows are encrypted with another key than `seal`'s: whoever loads and verifies them needs it.
  */
 export function sendRefused(
   ledger: Ledger,
   runId: string,
-  { edits = [], actor, ...selection }: SendRequest,
+  { edits = [], asSource = false, actor, ...selection }: SendRequest,
   seal: Seal,
 ): Promise<RowsSettled> {
   return withSession(ledger.pool, (tx) =>
@@ -150,14 +178,15 @@ export function sendRefused(
       const run = await lockRun(tx, runId);
       requireOpen(run, 'sent again');
       requireBeforeChecks(run);
-      const { due, left } = await selectRows(tx, run, selection, ['held', 'discarded']);
+      const { due, left } = await selectRows(
+        tx,
+        run,
+        selection,
+        ({ state, asEdited }) => ['held', 'discarded'].includes(state) || (asSource && asEdited),
+      );
       await refuseCancelled(tx, run, due);
       await requireSendable(tx, run, due, edits, seal);
-      for (const flow of run.plan.flows) {
-        const ids = due.filter((row) => row.flow === flow.name).map(({ id }) => id);
-        if (ids.length > 0)
-          await sendRows(tx, run.id, { name: flow.name, target: display(flow.target) }, ids, actor);
-      }
+      await sendByFlow(tx, run, due, actor);
       const edited = await keepEdits(tx, run, due, edits, seal);
       const how = edited === 0 ? '' : `, ${edited} of them edited`;
       await recordEvent(tx, run.id, actor, `sent ${counted(due.length)} again${how}`);
@@ -182,7 +211,7 @@ export function discardRefused(
     inTransaction(tx, 'read committed', async () => {
       const run = await lockRun(tx, runId);
       requireOpen(run, 'discarded');
-      const { due, left } = await selectRows(tx, run, selection, ['held']);
+      const { due, left } = await selectRows(tx, run, selection, ({ state }) => state === 'held');
       await discardRows(
         tx,
         due.map(({ id }) => id),

@@ -14,6 +14,8 @@ export interface MendSpec {
   flow: string;
   /** Ids of the quarantine. */
   quarantine: string[];
+  /** Ids of rows that are loaded as edited and are to be what the plan yields; they are `loaded` until they are. */
+  takeBack?: string[];
 }
 
 /** Rows that one transaction sends again: few enough for the time that a batch gets. */
@@ -44,6 +46,25 @@ export async function sendRows(
       [runId, flow.name, flow.target, JSON.stringify(spec)],
     );
   }
+}
+
+/** Writes the task by which rows that are loaded as edited become what the plan yields. The caller has them locked. */
+export async function sendTakeBacks(
+  on: Queryable,
+  runId: string,
+  flow: { name: string; target: string },
+  ids: string[],
+  actor: string,
+): Promise<void> {
+  await on.query(
+    `update rowfleet.quarantine set history = ${deed('$2', `'the edit is to be taken back'`)} where id = any($1)`,
+    [ids, actor],
+  );
+  const spec: MendSpec = { flow: flow.name, quarantine: [], takeBack: ids };
+  await on.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec) values ($1, 'mend', $2, $3, $4)`,
+    [runId, flow.name, flow.target, JSON.stringify(spec)],
+  );
 }
 
 /** A row that is to be changed: enough to keep its values as they are kept. */
@@ -82,7 +103,15 @@ const stateNow = `case when state = 'sent' and not exists (
     select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running')
        and t.spec -> 'quarantine' ? q.id::text) then 'held' else state end`;
 
+/** SQL of whether a row is loaded as edited, and nobody is about to take that back. */
+const asEdited = `state = 'loaded' and edited is not null and not exists (
+    select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running')
+       and t.spec -> 'takeBack' ? q.id::text)`;
+
 const lockNotAvailable = '55P03';
+
+/** A row that was chosen. */
+export type ChosenRow = KeptRow & { state: QuarantineState; asEdited: boolean };
 
 /**
  * Ids and states of rows of a run: those named, or those held. But for those on their way into the target they are kept
@@ -92,9 +121,9 @@ export async function lockQuarantined(
   on: Session,
   runId: string,
   { ids, flow }: { ids?: string[]; flow?: string },
-): Promise<(KeptRow & { state: QuarantineState })[]> {
-  const { rows } = await on.query<KeptRow & { state: QuarantineState }>(
-    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", ${stateNow} as state
+): Promise<ChosenRow[]> {
+  const { rows } = await on.query<ChosenRow>(
+    `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", ${stateNow} as state, ${asEdited} as "asEdited"
        from rowfleet.quarantine q
       where run_id = $1 and ($2::bigint[] is null or id = any($2)) and ($3::text is null or flow = $3)
         and ($2::bigint[] is not null or ${stateNow} = 'held')
@@ -129,12 +158,20 @@ export interface SentRow extends KeptRow {
   edited: TargetRow[] | null;
 }
 
-/** The rows that a mend task still has to load, locked. Throws TaskLocked where a reload has them, and SEAL_KEY_MISSING. */
-export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> {
+/**
+ * The rows of a task in one of the two ways that it may have them, locked: those that it still has to load, or those
+ * that it is to take back. Throws TaskLocked where a reload has them, and SEAL_KEY_MISSING.
+ */
+async function lockRows(
+  on: Session,
+  claim: ClaimedTask,
+  seal: Seal,
+  { ids, condition }: { ids: string[]; condition: string },
+): Promise<SentRow[]> {
   const locked = on.query(
     `select id::text, run_id::text as "runId", flow, sealed_with as "sealedWith", leaf, tid, source_key, source_row, edited
-       from rowfleet.quarantine where run_id = $1 and id = any($2) and state = 'sent' order by id for update nowait`,
-    [claim.runId, (claim.spec as MendSpec).quarantine],
+       from rowfleet.quarantine where run_id = $1 and id = any($2) and ${condition} order by id for update nowait`,
+    [claim.runId, ids],
   );
   const { rows } = await locked.catch((error) => {
     throw sqlState(error) === lockNotAvailable
@@ -151,6 +188,29 @@ export async function lockSent(on: Session, claim: ClaimedTask, seal: Seal): Pro
       edited: made === null ? null : JSON.parse(made),
     };
   });
+}
+
+/** The rows that a mend task still has to load, locked. Throws TaskLocked where a reload has them, and SEAL_KEY_MISSING. */
+export const lockSent = (on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> =>
+  lockRows(on, claim, seal, { ids: (claim.spec as MendSpec).quarantine, condition: `state = 'sent'` });
+
+/** The rows whose edits a mend task has to take back, locked as by `lockSent`. */
+export const lockEdited = (on: Session, claim: ClaimedTask, seal: Seal): Promise<SentRow[]> =>
+  lockRows(on, claim, seal, {
+    ids: (claim.spec as MendSpec).takeBack ?? [],
+    condition: `state = 'loaded' and edited is not null`,
+  });
+
+/** Records that a row stands in the target as edited no more. */
+export async function forgetEdit(on: Session, row: SentRow): Promise<void> {
+  await on.query('update rowfleet.quarantine set edited = null, rows_in = null where id = $1', [row.id]);
+}
+
+/** Adds to a row's history what was found out about it. */
+export async function noteOf(on: Session, claim: ClaimedTask, row: SentRow, did: string): Promise<void> {
+  await on.query(`update rowfleet.quarantine set history = ${deed('$2', '$3')} where id = $1`, [
+    ...[row.id, `task ${claim.taskId}`, did],
+  ]);
 }
 
 /** Records, in the transaction that loaded it, that a row is in the target, and how it came there. */

@@ -145,7 +145,7 @@ test('rows are mended in the source, by hand and in the target, sent again, and 
   await source.exec(`update item set amount = '7' where id = 2999`);
   await into.exec(`update item set name = 'changed' where id = 700`);
   await expect(send(runId, { ids: [long.id] })).rejects.toMatchObject({
-    ...{ code: 'ROWS_NONE', message: `nothing to do: row ${long.id} is loaded` },
+    ...{ code: 'ROWS_NONE', message: `nothing to do: row ${long.id} is loaded as edited` },
   });
   await send(runId, { ids: [id] });
   await target.ended(runId, 'findings');
@@ -276,4 +276,59 @@ test('encrypted rows are edited and sent by those who have the key', async () =>
   const { rows: kept } = await into.query('select edited from rowfleet.quarantine where edited is not null');
   expect(kept).toHaveLength(1);
   expect(kept[0]!.edited.toString('latin1')).not.toContain('42424242');
+});
+
+test('an edit is taken back: in place where others refer to it, into quarantine where the row is refused, or not at all', async () => {
+  await source.exec(`
+    create table item (id int primary key, n int);
+    insert into item values (1, 1), (2, -2), (3, -3), (4, -4), (5, -5);
+    create table child (id int primary key, item_id int);
+    insert into child values (1, 1), (2, 2), (3, 901);
+    create table loose (x int, n int); insert into loose values (1, 1), (2, -2), (3, 33)`);
+  await into.exec(`
+    create table item (id int primary key, n int check (n > 0));
+    create table child (id int primary key, item_id int references item);
+    create table loose (x int, n int check (n > 0))`);
+  const runId = await migrate('name: back\nmigration: {quarantine_limit: {ratio: 1}}\ntables: "*"');
+  await target.ended(runId, 'findings');
+  const rows = await rowsByKey(runId);
+  const idOf = (key: string | undefined) => rows.get(key)!.id;
+  const edit = (key: string | undefined, row: object) => ({ id: idOf(key), targetRows: [row] });
+  const edits = [
+    edit('2', { id: 2, n: 20 }),
+    edit('3', { id: 900, n: 30 }),
+    edit('4', { id: 901, n: 40 }),
+    // One of two rows that nothing tells apart.
+    edit(undefined, { x: 3, n: 33 }),
+  ];
+  await send(runId, { ids: edits.map(({ id }) => id), edits });
+  await target.ended(runId, 'quarantined');
+  await expect(send(runId, { ids: [idOf('2')] })).rejects.toMatchObject({
+    ...{ code: 'ROWS_NONE', message: `nothing to do: row ${idOf('2')} is loaded as edited` },
+    hint: expect.stringContaining(`rowfleet quarantine retry ${idOf('2')} --as-source --run ${runId}`),
+  });
+
+  await source.exec('update item set n = 7 where id = 2');
+  await source.exec(`insert into child values (4, 2)`);
+  await into.exec(`insert into child values (4, 2)`);
+  const ids = edits.map(({ id }) => id);
+  expect(
+    await sendRefused(target.ledger, runId, { ids, asSource: true, actor: 'test' }, sealFrom({})),
+  ).toMatchObject({ rows: 4, left: [] });
+  await target.ended(runId, 'quarantined');
+  expect((await into.query('select * from item order by id')).rows).toEqual([
+    { id: 1, n: 1 },
+    { id: 2, n: 7 },
+    { id: 901, n: 40 },
+  ]);
+  const after = await rowsByKey(runId);
+  expect(await statesOf(runId)).toMatchObject({ 2: 'loaded', 3: 'held', 4: 'loaded', 5: 'held' });
+  expect(after.get('2')).toMatchObject({ rowsIn: 1, values: { edited: null } });
+  expect(after.get('3')).toMatchObject({ rowsIn: null, values: { edited: null }, code: '23514' });
+  expect(after.get('4')!.history.at(-1)!.did).toMatch(/^the edit was not taken back: .*child_item_id_fkey/);
+  expect(after.get(undefined)).toMatchObject({ state: 'held', rowsIn: null });
+  expect((await into.query('select * from loose order by x, n')).rows).toEqual([
+    { x: 1, n: 1 },
+    { x: 3, n: 33 },
+  ]);
 });

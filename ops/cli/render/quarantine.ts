@@ -90,7 +90,9 @@ export function renderQuarantine(view: QuarantineView, columns: number, color: b
 
 /** Rows that were named and are left as they are. */
 export const renderLeft = (left: RowsSettled['left']): string[] =>
-  left.map(({ id, state }) => `  row ${id} is ${state} and stays so`);
+  left.map(
+    ({ id, state, asEdited }) => `  row ${id} is ${state}${asEdited ? ' as edited' : ''} and stays so`,
+  );
 
 const columnLines = (row: Record<string, unknown>): string[] =>
   Object.entries(row).map(([column, text]) => `    ${printable(column)} = ${value(text)}`);
@@ -113,8 +115,10 @@ function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
   ];
 }
 
-function nextLines({ id, runId, state }: QuarantinedRow, option: string): string[] {
+function nextLines({ id, runId, state, values }: QuarantinedRow, option: string): string[] {
   const retry = `rowfleet quarantine retry ${id} --run ${runId}${option}`;
+  if (state === 'loaded' && values?.edited)
+    return ['it is in the target as edited; to load it as the plan yields it:', `  ${retry} --as-source`];
   if (state === 'loaded') return ['it is in the target: there is nothing to do'];
   if (state === 'sent') return [`it is being sent again: rowfleet status ${runId}`];
   return [

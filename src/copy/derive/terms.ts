@@ -29,8 +29,9 @@ export const vanished = 'pg_temp.rowfleet_vanished';
 export const names = (flow: ResolvedFlow, alias?: string): string =>
   flow.columns.map(({ name }) => `${alias === undefined ? '' : `${alias}.`}${ident(name)}`).join(', ');
 
-// As a record: two bare rows would be compared column by column.
-const record = (flow: ResolvedFlow, alias: string): string => `row(${names(flow, alias)})::pg_catalog.record`;
+/** The flow's columns under an alias, as a record: two bare rows would be compared column by column. */
+export const record = (flow: ResolvedFlow, alias: string): string =>
+  `row(${names(flow, alias)})::pg_catalog.record`;
 
 /** The SQL of one derivation: `t` is the target, `s` the stage. */
 export interface Terms {

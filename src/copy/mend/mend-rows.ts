@@ -3,14 +3,20 @@ import { RowfleetError } from '../../errors.ts';
 import { countRefusals } from '../../ledger/error-patterns.ts';
 import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/fence.ts';
 import {
+  forgetEdit,
   hasEarlierMend,
   holdAgain,
   keepFound,
+  lockEdited,
   lockSent,
+  type MendSpec,
+  noteOf,
   type SentRow,
   settleLoaded,
 } from '../../ledger/mend.ts';
 import { lockQuarantine, type Refusal } from '../../ledger/quarantine.ts';
+import { lockReload } from '../../ledger/reload.ts';
+import { recordEvent } from '../../ledger/runs.ts';
 import { display } from '../../pg/quote.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
@@ -23,6 +29,7 @@ import type { RelayOutcome, RelayTally } from '../relay.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertEdited } from './insert-edited.ts';
+import { type TakenBack, takeBack } from './take-back.ts';
 
 /** The same as for a batch; its claim is of a task of kind `mend`. */
 type MendInput = CopyBatchInput;
@@ -96,10 +103,36 @@ async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result
   await keepFound(target, row, { leaf, tid, ...values }, seal);
 }
 
+/** Takes edits back; tells what came of it where the row is not as it was. */
+async function takeAllBack(
+  input: MendInput,
+  flow: ResolvedFlow,
+  rows: SentRow[],
+): Promise<Exclude<TakenBack, { kind: 'kept' }>[]> {
+  const { claim, target } = input;
+  const taken: Exclude<TakenBack, { kind: 'kept' }>[] = [];
+  for (const row of rows) {
+    const result = await takeBack(input, flow, row);
+    if (result.kind === 'kept') {
+      const did = `the edit was not taken back: ${result.why}`;
+      await noteOf(target, claim, row, did);
+      await recordEvent(target, claim.runId, 'loader', `row ${row.id} of the quarantine: ${did}`);
+      continue;
+    }
+    await forgetEdit(target, row);
+    await settle(input, flow, row, result);
+    taken.push(result);
+  }
+  return taken;
+}
+
 type Mended = RelayTally & Pick<Tally, 'evidence'>;
 
 async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
   const { claim, source, target, seal, plan } = input;
+  // Before the rows, as a reload has it: one that is under way keeps the edits that it began with.
+  if ((claim.spec as MendSpec).takeBack !== undefined) await lockReload(target, claim.relation, true);
+  const edited = await lockEdited(target, claim, seal);
   const rows = await lockSent(target, claim, seal);
   const fireAgain = await silenceTriggers(target, flow.target);
   await target.query('set constraints all immediate');
@@ -114,7 +147,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
       const lacks = [...sent.values()].some((result) => codeOf(result) === foreignKeyViolation);
       if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
       for (const [row, result] of sent) await settle(input, flow, row, result);
-      return [...sent.values()];
+      return [...sent.values(), ...(await takeAllBack(input, flow, edited))];
     },
     { searchPath: plan.source.searchPath },
   );
@@ -130,7 +163,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     rowsOut: sum(({ rowsOut }) => rowsOut),
     rowsIn: sum(({ rowsIn }) => rowsIn),
     bytes: sum(({ bytes }) => bytes),
-    evidence: { sent: rows.length, loaded: loaded.length, refused: rows.length - loaded.length },
+    evidence: { sent: results.length, loaded: loaded.length, refused: refusals.length },
   };
 }
 

@@ -17,6 +17,7 @@ import { actor } from '../../target.ts';
 
 interface RetryOptions extends SelectOptions {
   from?: string;
+  asSource?: boolean;
   attach?: boolean;
 }
 
@@ -83,12 +84,24 @@ function report(runId: string, sent: RowsSettled, options: RetryOptions): void {
 
 async function retry(options: RetryOptions, given: string[]): Promise<ExitCode> {
   const { runId, ...rows } = selectionOf(options, given, { from: options.from !== undefined });
+  if (options.asSource === true && (rows.ids === undefined || options.from !== undefined))
+    throw usageError(
+      'SELECTION_MISSING',
+      '--as-source takes back edits of rows named by id',
+      'name the rows by id alone',
+    );
   const edits = options.from === undefined ? [] : readEdits(options.from);
   const named = options.from !== undefined && rows.ids === undefined ? edits.map(({ id }) => id) : rows.ids;
   return withChosenRun(options, runId, async (ledger, run, site) => {
     const goesOnBySelf = await hasFleet(ledger, run.id);
     if (!goesOnBySelf && options.attach !== true) requireFleetEnvironment(site, run);
-    const request = { ...rows, ...(named && { ids: named }), edits, actor: actor() };
+    const request = {
+      ...rows,
+      ...(named && { ids: named }),
+      edits,
+      asSource: options.asSource === true,
+      actor: actor(),
+    };
     const sent = await withBell(ledger, async (bell) => {
       const settled = await sendRefused(ledger, run.id, request, sealFrom(process.env));
       await bell.ring(run.id);
@@ -118,6 +131,10 @@ export function addRetry(group: Command): void {
     .argument('[id...]', 'ids of rows');
   withTargetOption(withSelectOptions(command))
     .option('--from <file>', 'rows as export wrote them: those whose target_rows were edited are loaded so')
+    .option(
+      '--as-source',
+      'of rows that are loaded as edited: put what the plan yields in the place of the edit',
+    )
     .option('--attach', 'only send the rows, and watch a fleet that is there')
     .addHelpText(
       'after',
