@@ -15,6 +15,7 @@ import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import { actOn, requireFlow } from './act.ts';
+import { requireRange } from './reload-range.ts';
 import { chooseTasks, goOn } from './requeue.ts';
 import { verifyAnew } from './resume.ts';
 
@@ -142,7 +143,9 @@ async function reloadScope(
   { complete, deleteVanished }: { complete: boolean; deleteVanished: boolean },
 ): Promise<string> {
   const before = (await readRowsBefore(tx, run.id))[display(flow.target)] ?? 0;
-  ownRows(run.plan, flow, spec.scope, before);
+  const { lineage } = ownRows(run.plan, flow, spec.scope, before);
+  if (spec.scope === 'range')
+    await requireRange(tx, spec, { name: flow.drivingKey[0]!, type: lineage[0]!.sourceType });
   if (!complete)
     throw usageError(
       'COPY_NOT_DONE',
@@ -181,7 +184,7 @@ const described = (flow: ResolvedFlow | undefined, scope: ReloadScope): string =
 /**
  * Asks for what was loaded to be loaded again, each scope in one transaction; the run goes back to its copy, and all that
  * it had proven is proven anew. Its constraints stay as they are. Returns the ids of the batches. Throws RELOAD_REFUSED,
- * RELOAD_DELETES, COPY_NOT_DONE, NOTHING_LOADED, RUN_BUSY, RUN_OVERLAPS, RUN_STATE, FLOW_*, TASK_*.
+ * RANGE_INVALID, RELOAD_DELETES, COPY_NOT_DONE, NOTHING_LOADED, RUN_BUSY, RUN_OVERLAPS, RUN_STATE, FLOW_*, TASK_*.
  */
 export async function reload(ledger: Ledger, runId: string, request: ReloadRequest): Promise<string[]> {
   const { scope, actor, deleteVanished = false } = request;

@@ -135,6 +135,13 @@ test('a verified run is loaded again, by range and as a whole, under its constra
 
   // Book 0 belongs to an author who is not there yet: the key stands, and refuses it.
   const low = { flow: 'book', deleteVanished: true };
+  for (const [from, to] of [
+    ['89', '88'],
+    ['9', '9'],
+    ['100', '9'],
+    ['9', 'x'],
+  ] as const)
+    await expect(again(runId, { range: { from, to } }, low)).rejects.toMatchObject({ code: 'RANGE_INVALID' });
   await again(runId, { range: { from: '0', to: '1000' } }, low);
   expect((await target.ended(runId, 'failed')).error).toMatchObject({
     code: '23503',
