@@ -1,4 +1,6 @@
 import { readFilledTables } from '../../src/control/start.ts';
+import { beforeAnything } from '../../src/pg/connection-error.ts';
+import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { openSession, type Session } from '../../src/pg/session.ts';
 import { type SchemaFileError, schemaIsMissing, tryApplySchema } from '../../src/plan/apply-schema.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
@@ -54,6 +56,11 @@ async function resolveWith<T>(
   }
 }
 
+const open = (endpoint: Endpoint) =>
+  openSession(endpoint, 'rowfleet cli').catch((error) => {
+    throw beforeAnything(error);
+  });
+
 /**
  * Holds a plan against both live databases and hands it, resolved, to `use`, within a target transaction that ends as
  * `schema` says. Throws a PlanError with all problems; prints warnings.
@@ -64,9 +71,9 @@ export async function withResolvedPlan<T>(
   schema: SchemaMode,
   use: (resolved: ResolvedPlan, target: Session) => Promise<T>,
 ): Promise<T> {
-  const source = await openSession(file.source, 'rowfleet cli');
+  const source = await open(file.source);
   try {
-    const target = await openSession(file.target, 'rowfleet cli');
+    const target = await open(file.target);
     try {
       return await resolveWith(file, { source, target }, options, schema, use);
     } finally {

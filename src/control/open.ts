@@ -1,11 +1,15 @@
 import { usageError } from '../errors.ts';
 import { type Ledger, ledgerExists, migrateLedger, openLedger } from '../ledger/ledger.ts';
+import { beforeAnything } from '../pg/connection-error.ts';
 import type { Endpoint } from '../pg/endpoint.ts';
 
 /** Hands `use` the way to a target's ledger, which need not be there yet, and closes it afterwards. */
 export async function withTarget<T>(endpoint: Endpoint, use: (ledger: Ledger) => Promise<T>): Promise<T> {
   const ledger = openLedger(endpoint, { max: 3, applicationName: 'rowfleet control' });
   try {
+    await ledger.pool.query('select').catch((error) => {
+      throw beforeAnything(error);
+    });
     return await use(ledger);
   } finally {
     await ledger.close();

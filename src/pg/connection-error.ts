@@ -167,3 +167,15 @@ export function connectionError(error: unknown, label: string): RowfleetError {
     cause: error,
   });
 }
+
+/** Codes of failures for which host or port may be at fault as well as the moment. */
+const perhapsSettings = new Set([
+  ...['ECONNREFUSED', 'ENOENT', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN'],
+]);
+
+/** The error for one who has begun nothing yet: a server that cannot be found is a matter of the settings then. */
+export function beforeAnything(error: unknown): unknown {
+  if (!(error instanceof RowfleetError) || !perhapsSettings.has(error.code)) return error;
+  const { code, message, hint, cause } = error;
+  return new RowfleetError(code, message, { kind: 'usage', cause, ...(hint === undefined ? {} : { hint }) });
+}

@@ -44,6 +44,9 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
     expect(list.out).toMatch(/ 2 {2}constraint {2}23514 {5}public\.books · titled\n/);
     expect(list.out).toMatch(/ {3}2 {2}books {2}held {7}id=8 {8}23514 titled\n/);
     for (const line of list.out.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
+    const { rows: listed } = JSON.parse((await quarantine(['list', '--json'])).out);
+    expect(listed[0]).toMatchObject({ id: '1', sourceKey: { id: '7' } });
+    expect(JSON.stringify(listed)).not.toContain('over7');
     const first = await quarantine(['list', '1', '--limit', '1', '--state', 'held']);
     expect(first.out).toContain('… and 2 more rows: rowfleet quarantine list 1 --limit 3');
   });

@@ -122,7 +122,7 @@ describe('the command line', () => {
       ['status', '-c', file, '--json'],
     ]) {
       const { code, out, err } = await run(args);
-      expect(code).not.toBe(0);
+      expect(code).toBe(2);
       expect(out + err).toContain('cannot connect to 127.0.0.1:1/new: nothing listens there');
       expect(out + err).not.toContain('s3cret');
     }

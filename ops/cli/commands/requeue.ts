@@ -1,18 +1,16 @@
 import type { Command } from 'commander';
-import { withLedger } from '../../../src/control/open.ts';
 import { type ReloadScope, reload, withdraw } from '../../../src/control/reload.ts';
 import { requeue } from '../../../src/control/requeue.ts';
 import { usageError } from '../../../src/errors.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
-import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
+import { type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
+import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { shellWord } from '../plan-file.ts';
 import { withBell } from '../queue.ts';
-import { actor, runIdOf, targetOf } from '../target.ts';
+import { actor, runIdOf } from '../target.ts';
 
-interface RequeueOptions extends CommonOptions {
-  run: string;
-  config?: string;
+interface RequeueOptions extends RunOptions {
+  run?: string;
   flow?: string;
   batch?: string[];
   failed?: boolean;
@@ -106,16 +104,9 @@ async function act(
   return { result: { reload: batches }, line };
 }
 
-/** How to go on where no fleet is there. */
-const nextLines = (runId: string, { config }: RequeueOptions): string[] =>
-  config === undefined
-    ? []
-    : [`  rowfleet resume -c ${shellWord(config)} ${runId}   goes on with a fleet of its own`];
-
 /** `rowfleet requeue`: tries batches that failed again, or loads again what was loaded. */
 export function addRequeue(program: Command): void {
-  const command = program
-    .command('requeue')
+  const command = withTargetOption(program.command('requeue'))
     .summary('try failed batches again, or load again what was loaded')
     .description(
       'Gives batches that failed, or that wait for their next try, a new set of tries at once. With --reload, loads again ' +
@@ -123,8 +114,7 @@ export function addRequeue(program: Command): void {
         'source yields no more; user triggers do not fire. Then all checks are made again, also of a run that was ' +
         'verified. The run goes on with the fleet that is there; `rowfleet resume` brings one.',
     )
-    .requiredOption('--run <id>', 'the run')
-    .option('-c, --config <plan.yaml>', 'the plan whose target to work on, else TARGET_DATABASE_URL')
+    .option('--run <id>', 'the run; the unfinished one by default')
     .option('--flow <name>', 'only this flow')
     .option('--failed', 'everything that failed')
     .option('--batch <id...>', 'these batches')
@@ -139,14 +129,15 @@ export function addRequeue(program: Command): void {
     );
   withCommonOptions(command).action(
     perform(async (options: RequeueOptions) => {
-      const runId = runIdOf(options.run);
+      const runId = options.run === undefined ? undefined : runIdOf(options.run);
       const request = requestOf(options);
-      return withLedger(targetOf(options), (ledger) =>
+      return withChosenRun(options, runId, (ledger, { id }, { option }) =>
         withBell(ledger, async (bell) => {
-          const { result, line } = await act(ledger, runId, request, options);
-          await bell.ring(runId);
-          if (options.json === true) emit('requeued', { run: runId, ...result });
-          else say(`run ${runId}: ${line}`, ...nextLines(runId, options));
+          const { result, line } = await act(ledger, id, request, options);
+          await bell.ring(id);
+          if (options.json === true) emit('requeued', { run: id, ...result });
+          else
+            say(`run ${id}: ${line}`, `  rowfleet resume${option} ${id}   goes on with a fleet of its own`);
           return exitCode.verified;
         }),
       );

@@ -11,9 +11,9 @@ interface WebOptions extends CommonOptions {
 export function addWeb(program: Command): void {
   const command = program
     .command('web')
-    .summary('serve Bull Board, metrics and health over HTTP')
+    .summary('serve a page of the runs, Bull Board, metrics and health over HTTP')
     .description(
-      'Serves Bull Board at /queues, the figures of the whole fleet at /metrics, and /health. It has no login, so it ' +
+      'Serves a page of the runs at /, Bull Board at /queues, the figures of the whole fleet at /metrics, and /health. It has no login, so it ' +
         'listens on loopback unless told otherwise. Reads TARGET_DATABASE_URL and QUEUE_URL.',
     )
     .option('--port <port>', 'port to listen on', process.env.PORT ?? '7370')

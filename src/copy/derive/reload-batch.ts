@@ -28,7 +28,7 @@ function scopeOf(spec: BatchSpec | ReloadSpec): Scope {
 
 /** Blocks are those that the batch once read only while the table's file is the same. */
 function refuseMovedBlocks(
-  { flow }: QuarantineContext,
+  { flow, claim }: QuarantineContext,
   { leaf }: BatchSpec,
   { relations }: EarlierLoad,
   epoch: Epoch,
@@ -39,7 +39,7 @@ function refuseMovedBlocks(
   throw new RowfleetError(
     'BLOCKS_MOVED',
     `${read} was rewritten since this batch was loaded: its blocks hold other rows now`,
-    { hint: `load the whole flow again: rowfleet requeue --run … --flow ${flow.name} --reload` },
+    { hint: `load the whole flow again: rowfleet requeue --run ${claim.runId} --flow ${flow.name} --reload` },
   );
 }
 

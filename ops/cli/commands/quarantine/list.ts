@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../../../src/control/open.ts';
 import { usageError } from '../../../../src/errors.ts';
+import type { QuarantinedRow } from '../../../../src/ledger/read-quarantine.ts';
 import { chooseQuarantine, readQuarantine } from '../../../../src/progress/quarantine.ts';
 import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
@@ -17,6 +18,12 @@ function limitOf(text: string): number {
     '20 rows are shown without it',
   );
 }
+
+/** A row as `list` tells of it: pipes and logs get no more of its values than a terminal. */
+const withKeyOnly = ({ values, ...row }: QuarantinedRow) => ({
+  ...row,
+  ...(values === undefined ? {} : { sourceKey: values.sourceKey }),
+});
 
 /** `rowfleet quarantine list [run]`: why rows were refused, and the first of them. */
 export function addList(group: Command): void {
@@ -46,7 +53,7 @@ export function addList(group: Command): void {
           states,
         };
         const view = await readQuarantine(ledger, filter, process.env, limit);
-        if (options.json === true) emit('quarantine', view);
+        if (options.json === true) emit('quarantine', { ...view, rows: view.rows.map(withKeyOnly) });
         else
           say(
             ...renderQuarantine(
