@@ -145,7 +145,7 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
   const seal = sealFrom(process.env);
   const { start: concurrency, ceiling } = slotRangeOf(options.concurrency);
   // Copies and builds each take a session, beside the heartbeat and what the ledger asks.
-  const ledger = openLedger(endpointFromUrl(options.targetUrl), {
+  const ledger = openLedger(endpointFromUrl(options.targetUrl, process.env, 'TARGET_DATABASE_URL'), {
     max: kind === 'scheduler' ? schedulerSessions : 2 * ceiling + 4,
     applicationName: `rowfleet ${kind}`,
   });

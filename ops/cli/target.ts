@@ -18,7 +18,7 @@ export function targetUrlFromEnvironment(): string {
 /** The target of a command that only looks: from the plan where one is given, else from TARGET_DATABASE_URL. */
 export function targetOf(options: CommonOptions & { config?: string }): Endpoint {
   if (options.config !== undefined) return openPlanFile(options.config, options).target;
-  return endpointFromUrl(targetUrlFromEnvironment());
+  return endpointFromUrl(targetUrlFromEnvironment(), process.env, 'TARGET_DATABASE_URL');
 }
 
 /** A run id from the command line. Throws a usage error for anything but a positive whole number. */

@@ -3,7 +3,7 @@ import { homedir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import type pg from 'pg';
-import { usageError } from '../errors.ts';
+import { RowfleetError, usageError } from '../errors.ts';
 import { passwordMissing } from './connection-error.ts';
 import { completeParameters, type Parameters } from './parameters.ts';
 import { passwordFromFile } from './passfile.ts';
@@ -94,9 +94,15 @@ function build(given: Parameters, env: NodeJS.ProcessEnv): Endpoint {
 /**
  * Reads a libpq URL. What it leaves out comes from the PG* environment variables, then from libpq's defaults.
  * Throws usage errors that name the parameter or file at fault, never a value that may be secret.
+ * @param name the variable that the URL stands in, for the errors
  */
-export function endpointFromUrl(url: string, env: NodeJS.ProcessEnv = process.env): Endpoint {
-  return build(parseUrl(url), env);
+export function endpointFromUrl(url: string, env: NodeJS.ProcessEnv = process.env, name?: string): Endpoint {
+  try {
+    return build(parseUrl(url), env);
+  } catch (error) {
+    if (name === undefined || !(error instanceof RowfleetError)) throw error;
+    throw usageError(error.code, `${name}: ${error.message}`, error.hint);
+  }
 }
 
 /**

@@ -43,6 +43,9 @@ export function parseUrl(url: string): Parameters {
   const [front, query] = splitAt(url.slice(scheme[0].length), url.indexOf('?') - scheme[0].length);
   const [authority, database] = splitAt(front, front.indexOf('/'));
   const at = authority.lastIndexOf('@');
+  // libpq ends the server at the first slash: what was meant as user and password would be host and port.
+  if (at < 0 && /:(?!\d*$)/.test(authority) && database.includes('@'))
+    throw malformed('a / in front of the @ is not percent-encoded: write %2F in user and password');
   const [user, password] =
     at < 0 ? ['', ''] : splitAt(authority.slice(0, at), authority.slice(0, at).indexOf(':'));
   const parameters: Parameters = {

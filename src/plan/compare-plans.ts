@@ -1,6 +1,6 @@
 import { display } from '../pg/quote.ts';
 import { canonical } from './hash.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle, ThrottleMeasure } from './types.ts';
 
 /** One thing that is different in a mended plan. */
 export interface PlanChange {
@@ -91,21 +91,49 @@ const keyOf = (name: string): string =>
     ? 'timeout_per_batch (ms)'
     : name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 
+const spoken = (ms: number): string => (ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`);
+
+/** A measure that a run is held back by, as the plan file writes it. */
+function throttleText(throttle: Throttle, measure: string): string {
+  if (measure === 'disk') {
+    const { target_gb: limit, disk_full: full } = throttle;
+    const least = limit === undefined ? '' : `target_gb: ${limit.limit}, `;
+    return `{${least}at_most: ${spoken((limit ?? full)?.atMostMs ?? 0)}}`;
+  }
+  const one = throttle[measure as ThrottleMeasure];
+  if (one === undefined) return 'off';
+  const limit = measure === 'replication_lag' ? spoken(one.limit * 1000) : one.limit;
+  return `{limit: ${limit}, at_most: ${spoken(one.atMostMs)}}`;
+}
+
+function throttleChanges(before: Throttle, after: Throttle): PlanChange[] {
+  return ['replication_lag', 'wal_to_archive', 'vacuum', 'source_sessions', 'disk']
+    .map((measure) => ({
+      ...{ flow: null, what: `throttle.${measure}`, rows: 'same' as const },
+      before: throttleText(before, measure),
+      after: throttleText(after, measure),
+    }))
+    .filter((change) => change.before !== change.after);
+}
+
 function settingChanges(before: ResolvedPlan, after: ResolvedPlan): PlanChange[] {
   const names = [...new Set([...Object.keys(before.settings), ...Object.keys(after.settings)])];
   const text = ({ settings }: ResolvedPlan, name: string): string | null => {
     const value = (settings as unknown as Record<string, unknown>)[name];
     return value === undefined ? null : canonical(value);
   };
-  return names
-    .filter((name) => text(before, name) !== text(after, name))
-    .map((name) => ({
-      flow: null,
-      what: keyOf(name),
-      before: text(before, name),
-      after: text(after, name),
-      rows: 'same',
-    }));
+  const others = names
+    .filter((name) => name !== 'throttle' && text(before, name) !== text(after, name))
+    .map(
+      (name): PlanChange => ({
+        flow: null,
+        what: keyOf(name),
+        before: text(before, name),
+        after: text(after, name),
+        rows: 'same',
+      }),
+    );
+  return [...others, ...throttleChanges(before.settings.throttle, after.settings.throttle)];
 }
 
 /** What is different between two revisions of a plan, flow by flow, then in its settings. */

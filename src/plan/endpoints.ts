@@ -25,7 +25,8 @@ export function resolveEndpoint(spec: EndpointSpec, env: Environment): Endpoint 
   const password =
     spec.passwordVariable === undefined ? undefined : expand(`\${${spec.passwordVariable}}`, env);
   if (spec.url !== undefined) {
-    const endpoint = endpointFromUrl(expand(spec.url, env), env);
+    const variable = /^\$\{([A-Za-z_]\w*)\}$/.exec(spec.url)?.[1];
+    const endpoint = endpointFromUrl(expand(spec.url, env), env, variable);
     if (password !== undefined) endpoint.config.password = password;
     return endpoint;
   }

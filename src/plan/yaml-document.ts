@@ -68,6 +68,8 @@ function walk(
   }
 }
 
+const quoteIt = 'Inside { } and [ ] an expression with a comma needs quotes: {total: "coalesce(a, b)"}.';
+
 /** Reads one YAML document; every problem has its line. Anchors and merge keys work; several documents do not. */
 export function readYaml(text: string, file: string): YamlDocument {
   const counter = new LineCounter();
@@ -91,7 +93,11 @@ export function readYaml(text: string, file: string): YamlDocument {
             'a key stands here a second time',
             'Keep one of the two.',
           )
-        : problem(counter.linePos(error.pos[0]).line, `not YAML: ${error.message.split('\n')[0]}`),
+        : problem(
+            counter.linePos(error.pos[0]).line,
+            `not YAML: ${error.message.split('\n')[0]}`,
+            / flow (map|sequence) items/.test(error.message) ? quoteIt : undefined,
+          ),
     ),
   );
   if (documents.length > 1) {

@@ -34,6 +34,7 @@ describe('libpq URLs', () => {
     ['postgres://me:sec%zzret@h/shop', /two hexadecimal digits/],
     ['postgres://me:secret@h:port/shop', /port must be a whole number/],
     ['postgres://me:secret@h:70000/shop', /port must be a whole number/],
+    ['postgres://me:sec/secret@h/shop', /a \/ in front of the @ is not percent-encoded/],
     ['postgres://me:secret@a,b/shop', /several hosts/],
     ['postgres://me:secret@[::1/shop', /brackets/],
     ['postgres://me:secret@h/shop?sslmode', /has no value/],
@@ -41,6 +42,12 @@ describe('libpq URLs', () => {
     expect(() => config(url)).toThrow(reason);
     expect(() => config(url)).not.toThrow(/secret/);
   });
+});
+
+test('what is wrong with a URL is told with the variable that it stands in', () => {
+  expect(() => endpointFromUrl('postgres://me:se/cret@h/shop', env, 'SOURCE_DATABASE_URL')).toThrow(
+    /^SOURCE_DATABASE_URL: the connection URL is malformed/,
+  );
 });
 
 describe('parameters', () => {

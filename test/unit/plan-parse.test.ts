@@ -164,6 +164,7 @@ flows:
 
   const cases: [what: string, body: string, expected: RegExp][] = [
     ['not YAML', 'tables: [a', /^\d+ {2}error: not YAML: /],
+    ['SQL with a comma', 'flows:\n  - {name: f, from: t, to: t, columns: {id: coalesce(a, b) + (c, 1)}}', /not YAML: .* \| Inside \{ \} and \[ \] .* quotes/],
     ['a key twice', 'tables: [a]\ntables: [b]', /^4 {2}error: a key stands here a second time \|/],
     ['two documents', 'tables: [a]\n---\ntables: [b]', /^\d {2}error: the file holds more than one YAML document/],
     ['rigorous', 'migration:\n  validation_level: rigorous', /^4 migration\.validation_level error: validation_level: rigorous is not built yet \| Use basic or standard\.$/],

@@ -6,6 +6,7 @@ import { readProgress } from '../../../src/progress/snapshot.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { wantsColor } from '../render/color.ts';
+import { columnsOf } from '../render/columns.ts';
 import { renderErrors } from '../render/errors.ts';
 import { renderRuns, renderStatus } from '../render/status.ts';
 import { runIdOf, targetOf } from '../target.ts';
@@ -48,7 +49,7 @@ export function addStatus(program: Command): void {
         if (options.errors === true) {
           const errors = await readRunErrors(ledger, runId);
           if (options.json === true) emit('errors', { run: runId, errors });
-          else say(...renderErrors(errors, process.stdout.columns || 80, color));
+          else say(...renderErrors(errors, columnsOf(process.stdout), color));
           return;
         }
         const findings = await readRunFindings(ledger, runId);

@@ -14,7 +14,9 @@ export function renderErrors(patterns: ErrorPattern[], columns: number, color: b
   if (patterns.length === 0) return ['no attempt of this run failed'];
   const paint = palette(color);
   const codeColumns = Math.max(4, ...patterns.map(({ code }) => widthOf(code)));
-  const tableColumns = Math.max(10, columns - fixedColumns - codeColumns);
+  const tableColumns = Number.isFinite(columns)
+    ? Math.max(10, columns - fixedColumns - codeColumns)
+    : Math.max(10, ...patterns.map(({ relation }) => widthOf(printable(relation))));
   const line = ([name, code, table, server, times, last]: string[]) =>
     [
       left(name!, 7),

@@ -56,7 +56,10 @@ function reasonLines(reasons: QuarantineReason[], columns: number, paint: Palett
 
 function rowLines(rows: QuarantinedRow[], columns: number, paint: Palette): string[] {
   const widest = (of: (row: QuarantinedRow) => string, least: number, most: number) =>
-    Math.min(most, Math.max(least, ...rows.map((row) => widthOf(of(row)))));
+    Math.min(
+      Number.isFinite(columns) ? most : columns,
+      Math.max(least, ...rows.map((row) => widthOf(of(row)))),
+    );
   const idColumns = widest(({ id }) => id, 4, 12);
   const flowColumns = widest(({ flow }) => printable(flow), 4, 16);
   const keyColumns = widest(keyOf, 10, 28);

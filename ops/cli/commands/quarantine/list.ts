@@ -7,6 +7,7 @@ import { emit, perform, say, withCommonOptions } from '../../command.ts';
 import { exitCode } from '../../exit-code.ts';
 import { type LookOptions, lookAt, statesOf, withLookOptions } from '../../quarantine-options.ts';
 import { wantsColor } from '../../render/color.ts';
+import { columnsOf } from '../../render/columns.ts';
 import { renderQuarantine } from '../../render/quarantine.ts';
 import { runIdOf } from '../../target.ts';
 
@@ -56,11 +57,7 @@ export function addList(group: Command): void {
         if (options.json === true) emit('quarantine', { ...view, rows: view.rows.map(withKeyOnly) });
         else
           say(
-            ...renderQuarantine(
-              view,
-              process.stdout.columns || 80,
-              wantsColor(process.stdout, options.color),
-            ),
+            ...renderQuarantine(view, columnsOf(process.stdout), wantsColor(process.stdout, options.color)),
           );
       });
       return exitCode.verified;
