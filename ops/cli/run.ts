@@ -1,8 +1,19 @@
-import { CommanderError } from 'commander';
+import { type Command, CommanderError } from 'commander';
 import { usageError } from '../../src/errors.ts';
 import { exitCode } from './exit-code.ts';
 import { exitCodeOfError, printFailure } from './failure.ts';
+import { shellWord } from './plan-file.ts';
 import { buildProgram } from './program.ts';
+
+/** What to type after a command line that commander refuses. */
+function nextStep(program: Command, argv: string[]): string {
+  const [verb, ...rest] = argv.slice(2);
+  const plan = rest.find((word, i) => /\.ya?ml$/.test(word) && !rest[i - 1]?.startsWith('-'));
+  if (plan !== undefined && !rest.includes('-c')) return `did you mean -c ${shellWord(plan)}?`;
+  return program.commands.some((command) => command.name() === verb)
+    ? `rowfleet ${verb} --help`
+    : 'rowfleet --help';
+}
 
 /** Runs one command line (`argv` as in process.argv) and sets the process's exit code. Never throws. */
 export async function runCommandLine(argv: string[]): Promise<void> {
@@ -20,9 +31,10 @@ export async function runCommandLine(argv: string[]): Promise<void> {
     }
     // `--help` and `--version` arrive here too, with 0.
     process.exitCode = error.exitCode === 0 ? exitCode.verified : exitCode.usage;
-    if (json && error.exitCode !== 0) {
-      const message = error.message.replace(/^error: /, '');
-      printFailure(usageError('USAGE', message, 'rowfleet --help'), { json, color: false });
-    }
+    if (error.exitCode === 0) return;
+    const hint = nextStep(program, argv);
+    const message = error.message.replace(/^error: /, '');
+    if (json) printFailure(usageError('USAGE', message, hint), { json, color: false });
+    else process.stderr.write(`  → ${hint}\n`);
   }
 }

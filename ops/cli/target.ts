@@ -24,7 +24,8 @@ export function targetOf(options: CommonOptions & { config?: string }): Endpoint
 /** A run id from the command line. Throws a usage error for anything but a positive whole number. */
 export function runIdOf(text: string): string {
   if (/^[1-9]\d{0,17}$/.test(text)) return text;
-  throw usageError('RUN_ID_INVALID', `"${text}" is not the id of a run`, 'rowfleet status lists the runs');
+  const hint = /\.ya?ml$/.test(text) ? `did you mean -c ${text}?` : 'rowfleet status lists the runs';
+  throw usageError('RUN_ID_INVALID', `"${text}" is not the id of a run`, hint);
 }
 
 /** Who asks, for the run's events: `user@host`. */

@@ -97,6 +97,7 @@ const spoken = (ms: number): string => (ms % 60_000 === 0 ? `${ms / 60_000}m` : 
 function throttleText(throttle: Throttle, measure: string): string {
   if (measure === 'disk') {
     const { target_gb: limit, disk_full: full } = throttle;
+    if (limit === undefined && full === undefined) return 'off';
     const least = limit === undefined ? '' : `target_gb: ${limit.limit}, `;
     return `{${least}at_most: ${spoken((limit ?? full)?.atMostMs ?? 0)}}`;
   }
@@ -133,7 +134,7 @@ function settingChanges(before: ResolvedPlan, after: ResolvedPlan): PlanChange[]
         rows: 'same',
       }),
     );
-  return [...others, ...throttleChanges(before.settings.throttle, after.settings.throttle)];
+  return [...others, ...throttleChanges(before.settings.throttle ?? {}, after.settings.throttle ?? {})];
 }
 
 /** What is different between two revisions of a plan, flow by flow, then in its settings. */

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { nearest } from '../nearest.ts';
 import { planDefinition } from './definition.ts';
 import type { Problems } from './problems.ts';
-import type { PathSegment } from './yaml-document.ts';
+import { type PathSegment, quoteIt } from './yaml-document.ts';
 
 /** Of several forms, the one that is a mapping stands last. */
 function unwrapped(at: unknown): unknown {
@@ -78,7 +78,8 @@ export function reportIssue(
     const expected = isMeasure
       ? 'off, or a mapping with limit and at_most'
       : (text[path.at(-1) as keyof typeof text] ?? 'text or a number');
-    problems.error(path, `must be ${expected}`);
+    // What YAML took apart at a comma: `{id: coalesce(a, b)}` has a key `b)` without a value.
+    problems.error(path, `must be ${expected}`, path.includes('columns') ? quoteIt : undefined);
   } else {
     const { message, hint } = describeIssue(issue);
     problems.error(path, message, hint);

@@ -68,7 +68,9 @@ function walk(
   }
 }
 
-const quoteIt = 'Inside { } and [ ] an expression with a comma needs quotes: {total: "coalesce(a, b)"}.';
+/** For SQL that YAML takes apart. */
+export const quoteIt =
+  'Quote the whole expression where it has commas, quotes or brackets: {total: "coalesce(a, b)"}.';
 
 /** Reads one YAML document; every problem has its line. Anchors and merge keys work; several documents do not. */
 export function readYaml(text: string, file: string): YamlDocument {
@@ -96,7 +98,7 @@ export function readYaml(text: string, file: string): YamlDocument {
         : problem(
             counter.linePos(error.pos[0]).line,
             `not YAML: ${error.message.split('\n')[0]}`,
-            / flow (map|sequence) items/.test(error.message) ? quoteIt : undefined,
+            /between flow|at node end/.test(error.message) ? quoteIt : undefined,
           ),
     ),
   );

@@ -45,6 +45,12 @@ describe('the command line', () => {
     expect(option).toMatchObject({ code: 2, out: '', err: expect.stringContaining('Did you mean --json?') });
   });
 
+  it('says the next step of what it cannot read, and knows a plan where it stands alone', async () => {
+    expect((await run(['status', '--jsn'])).err).toMatch(/\n {2}→ rowfleet status --help\n$/);
+    expect((await run(['migrate', 'plan.yaml'])).err).toMatch(/\n {2}→ did you mean -c plan\.yaml\?\n$/);
+    expect((await run(['resume', 'plan.yaml'])).err).toContain('→ did you mean -c plan.yaml?');
+  });
+
   it('refuses verbs that are not built yet by name', async () => {
     for (const verb of ['rollback', 'compatibility-report']) {
       const refused = await run([verb, '-c', 'plan.yaml', '--json']);

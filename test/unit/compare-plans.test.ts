@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { comparePlans, continued, otherMigration } from '../../src/plan/compare-plans.ts';
 import { planHash } from '../../src/plan/hash.ts';
-import type { ResolvedColumn, ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedColumn, ResolvedPlan, Throttle } from '../../src/plan/types.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 
 const flow: HandMadeFlow = { from: 'a x', to: 'b', columns: { id: 'x.id', name: ['x.name', 'varchar(12)'] } };
@@ -39,6 +39,20 @@ it('settings change nothing about rows, and are called as in the plan', () => {
   const settings = { ...before.settings, batchTimeoutMs: 5, quarantineLimit: { ratio: 0.01, rows: 1000 } };
   expect(comparePlans(before, { ...before, settings })).toEqual([
     { flow: null, what: 'timeout_per_batch (ms)', before: '30000', after: '5', rows: 'same' },
+  ]);
+});
+
+it('what throttles a run is written as in the plan', () => {
+  const withThrottle = (throttle: Throttle) => ({ ...before, settings: { ...before.settings, throttle } });
+  const one = withThrottle({ disk_full: { limit: 0, atMostMs: 900_000 } });
+  const other = withThrottle({
+    replication_lag: { limit: 90, atMostMs: 60_000 },
+    disk_full: { limit: 0, atMostMs: 30_000 },
+    target_gb: { limit: 5, atMostMs: 30_000 },
+  });
+  expect(comparePlans(one, other)).toMatchObject([
+    { what: 'throttle.replication_lag', before: 'off', after: '{limit: 90s, at_most: 1m}', rows: 'same' },
+    { what: 'throttle.disk', before: '{at_most: 15m}', after: '{target_gb: 5, at_most: 30s}' },
   ]);
 });
 
