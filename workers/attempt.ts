@@ -4,10 +4,12 @@ import { RowfleetError } from '../src/errors.ts';
 import { type Claim, type ClaimedTask, claimTask } from '../src/ledger/claim.ts';
 import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../src/ledger/fail-task.ts';
 import { handBackTask, PlanRevised, StaleAttempt, TaskLocked } from '../src/ledger/fence.ts';
+import { recordEvent } from '../src/ledger/runs.ts';
 import { constraintOf, isConnectionLost, safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify, failureCode } from '../src/pg/failure-class.ts';
 import { originOf } from '../src/pg/origin.ts';
 import { bound, type Session, withSession } from '../src/pg/session.ts';
+import { OwnTrouble } from './away.ts';
 import { GivenUp, type LiveWork, type Member } from './member.ts';
 import { nextStep } from './next-step.ts';
 import { decide } from './retry-policy.ts';
@@ -73,6 +75,13 @@ const claimWithinMs = 15_000;
 /** What should pass with the next snapshot or plan, and does not, is trouble that people must see. */
 const mostHandedBack = 5;
 
+/** Leaves a run's tasks to other processes for a while, and says so where people look. */
+async function leaveRun(member: Member, runId: string, reason: string): Promise<void> {
+  if (!member.away.leave(runId, reason)) return;
+  member.log.error({ run: runId, error: reason }, 'takes no tasks of this run');
+  await recordEvent(member.control, runId, member.id, `takes no tasks: ${reason}`);
+}
+
 async function settleFailure(
   member: Member,
   claim: ClaimedTask,
@@ -84,6 +93,11 @@ async function settleFailure(
   await endBackend(pool, claim);
   if (error instanceof Leaving || error instanceof GivenUp) {
     await handBackTask(pool, claim);
+    return { kind: 'handed back' };
+  }
+  if (error instanceof OwnTrouble) {
+    await handBackTask(pool, claim);
+    await leaveRun(member, claim.runId, error.message);
     return { kind: 'handed back' };
   }
   const history = await readTaskHistory(pool, claim);
@@ -136,6 +150,7 @@ export async function attemptTask(
         current.waiting = { reason, since: Date.now() };
       };
       await bound(session, stop, () => work({ claim, run, session, signal: stop, onBytes, onWait }));
+      member.away.isBack(claim.runId);
       await barrier('task.done');
       return { kind: 'done' };
     });

@@ -3,7 +3,14 @@ import { RowfleetError } from '../src/errors.ts';
 import { LeadLost } from '../src/ledger/leader.ts';
 import { RunChanged } from '../src/ledger/lock-run.ts';
 import { readWaitingAttempt } from '../src/ledger/read-tasks.ts';
-import { type Run, readRun, recordEvent, setRunState, setWaiting } from '../src/ledger/runs.ts';
+import {
+  type Run,
+  readRun,
+  recordEvent,
+  setRunState,
+  setSourceLabel,
+  setWaiting,
+} from '../src/ledger/runs.ts';
 import { safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify } from '../src/pg/failure-class.ts';
 import { answeringWithin } from '../src/pg/session.ts';
@@ -136,14 +143,17 @@ function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
 
 /** Waits until this process can tell where a run's source is; says so in the ledger. */
 async function beginOrWait(site: DriveSite, run: Run): Promise<DrivenRun | undefined> {
+  const ctx = { target: site.member.ledger.pool, epoch: site.lead.epoch, signal: site.signal };
+  let driven: DrivenRun;
   try {
-    return begin(site, run);
+    driven = begin(site, run);
   } catch (error) {
     const reason = `the scheduler cannot tell the source: ${safeMessage(error)}`;
-    const ctx = { target: site.member.ledger.pool, epoch: site.lead.epoch, signal: site.signal };
     await asLeader(ctx, (tx) => setWaiting(tx, run.id, reason));
     return undefined;
   }
+  await asLeader(ctx, (tx) => setSourceLabel(tx, run.id, driven.ctx.source.label));
+  return driven;
 }
 
 /** Drives one run until it goes on no more. Throws LeadLost; other trouble is waited out or ends the run. */

@@ -11,6 +11,7 @@ import { createMetrics, type Metrics, serveMetrics } from '../src/metrics.ts';
 import { endpointFromUrl } from '../src/pg/endpoint.ts';
 import { isOtherSchema, safeMessage } from '../src/pg/errors.ts';
 import { openPool } from '../src/pg/session.ts';
+import { Away } from './away.ts';
 import { RunPlans } from './run-plans.ts';
 import type { SlotRange } from './slot-policy.ts';
 
@@ -55,6 +56,8 @@ export interface Member {
   attempts: Set<LiveWork>;
   /** Why its last try at a task could not even be claimed, or recorded; null where it could. */
   trouble: string | null;
+  /** Runs whose tasks it leaves to others. */
+  away: Away;
   /** Aborts when the process cannot go on, with the reason: the ledger is gone, or another version's. */
   broken: AbortController;
   close(): Promise<void>;
@@ -91,6 +94,7 @@ async function beat(member: Member): Promise<void> {
       waiting: waitingOf(work),
     })),
     member.trouble,
+    member.away.reasons(),
   );
   for (const work of mine) if (lost.includes(work.claim.taskId)) work.abort.abort(new GivenUp());
 }
@@ -169,6 +173,7 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
       ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency, latencyMs: 0 },
       attempts: new Set(),
       trouble: null,
+      away: new Away(),
       broken: new AbortController(),
       async close() {
         stopHeartbeat();

@@ -55,7 +55,7 @@ async function answers(endpoint: Endpoint): Promise<void> {
 /**
  * The circuit breakers of one run. Each opens on what attempts came to: one for each server, after five failures in a
  * row, and one for the ratio of failures that neither halving nor cornering mends. An open one holds the run, with
- * the number behind it, until its probe succeeds.
+ * the number behind it, until its probe succeeds; that of the source only once the scheduler finds it silent too.
  */
 export class RunBreakers {
   readonly #site: BreakerSite;
@@ -69,17 +69,22 @@ export class RunBreakers {
   /** What closed the breaker of failures. */
   #better = '';
   #restored = false;
+  /** What the scheduler's own look at the source came to, while its breaker is open without a hold. */
+  #found: 'asked' | 'silent' | undefined;
 
   constructor(site: BreakerSite, every = probeEveryMs) {
     this.#site = site;
     this.#every = every;
-    const server = (endpoint: Endpoint) =>
-      new Circuit(new ConsecutiveBreaker(serverFailures), () => answers(endpoint), every.server);
     this.#circuits = {
-      source: server(site.source),
-      target: server(site.target),
+      source: this.#server(site.source),
+      target: this.#server(site.target),
       failures: new Circuit(this.#ratio, () => this.#trialOfOne(), every.batch),
     };
+  }
+
+  #server(endpoint: Endpoint): Circuit {
+    const breaker = new ConsecutiveBreaker(serverFailures);
+    return new Circuit(breaker, () => answers(endpoint), this.#every.server);
   }
 
   /** One look: hears what attempts came to, holds the run or lets it go on, and begins the probes that are due. */
@@ -87,7 +92,8 @@ export class RunBreakers {
     await this.#restore();
     for (const result of await this.#news()) await this.#hear(result);
     for (const [cause, circuit] of Object.entries(this.#circuits) as [Cause, Circuit][]) {
-      if (circuit.isOpen && !this.#held.has(cause)) await this.#hold(cause, circuit);
+      if (circuit.isOpen && !this.#held.has(cause) && this.#isConfirmed(cause))
+        await this.#hold(cause, circuit);
       if (!circuit.isOpen && this.#held.has(cause)) await this.#lift(cause);
       circuit.probe();
     }
@@ -142,6 +148,31 @@ export class RunBreakers {
     ) {
       await failures.hear(failure.message, at.getTime());
     }
+  }
+
+  /**
+   * Whether the scheduler itself finds what made a breaker open: workers whose way to the source is another one are
+   * in trouble of their own. One that it does not find is closed. It is asked beside the look; until it tells, nothing is held.
+   */
+  #isConfirmed(cause: Cause): boolean {
+    if (cause !== 'source') return true;
+    if (this.#found === 'silent') {
+      this.#found = undefined;
+      return true;
+    }
+    if (this.#found === undefined) {
+      this.#found = 'asked';
+      answers(this.#site.source).then(
+        () => {
+          this.#circuits.source = this.#server(this.#site.source);
+          this.#found = undefined;
+        },
+        () => {
+          this.#found = 'silent';
+        },
+      );
+    }
+    return false;
   }
 
   #reason(cause: Cause, { streak }: Circuit): string {

@@ -5,19 +5,26 @@ import { RowfleetError } from '../src/errors.ts';
 import type { ClaimedTask } from '../src/ledger/claim.ts';
 import { PlanRevised } from '../src/ledger/fence.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
-import { readRun } from '../src/ledger/runs.ts';
+import { readRun, readSourceLabel } from '../src/ledger/runs.ts';
+import type { Endpoint } from '../src/pg/endpoint.ts';
+import { safeMessage } from '../src/pg/errors.ts';
+import { classify } from '../src/pg/failure-class.ts';
 import { bound, openPool, type Session, withSession } from '../src/pg/session.ts';
 import { watched } from '../src/pg/watch.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { planHash } from '../src/plan/hash.ts';
 import type { ResolvedPlan } from '../src/plan/types.ts';
+import { OwnTrouble } from './away.ts';
 
 /** A run's plan as this worker holds it, with the way to its source. */
 export interface LoadedRun {
   id: string;
   plan: ResolvedPlan;
   planHash: string;
-  /** Runs `fn` with a source session, which an abort of `signal` destroys. Throws PlanRevised once a later plan was loaded. */
+  /**
+   * Runs `fn` with a source session, which an abort of `signal` destroys. Throws PlanRevised once a later plan was loaded,
+   * and OwnTrouble.
+   */
   withSource<T>(signal: AbortSignal, fn: (source: Session) => Promise<T>): Promise<T>;
 }
 
@@ -33,6 +40,15 @@ export class PlanMoved extends RowfleetError {
 interface OpenedRun {
   run: LoadedRun;
   pool: pg.Pool;
+}
+
+/** Where a plan's source is by this process's environment. Throws OwnTrouble. */
+function sourceOf(plan: ResolvedPlan): Endpoint {
+  try {
+    return resolveEndpoint(plan.source.endpoint, process.env);
+  } catch (error) {
+    throw new OwnTrouble(`cannot tell the source: ${safeMessage(error)}`, error);
+  }
 }
 
 /** Closes the sessions of a plan as they come back; who has the plan and no session yet gets none any more. */
@@ -62,7 +78,7 @@ export class RunPlans {
     this.#limit.concurrency = sessions;
   }
 
-  /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked, and PlanRevised. */
+  /** The plan behind a claim. Throws PlanMoved when the ledger's plan is not the one that was checked, PlanRevised and OwnTrouble. */
   async load(claim: ClaimedTask): Promise<LoadedRun> {
     const plans = this.#runs.get(claim.runId) ?? new Map<string, Promise<OpenedRun>>();
     this.#runs.set(claim.runId, plans);
@@ -89,16 +105,26 @@ export class RunPlans {
     const run = await readRun(this.#ledger, claim.runId);
     if (run.planHash !== claim.planHash) throw new PlanRevised(run.id);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
-    const endpoint = resolveEndpoint(run.plan.source.endpoint, process.env);
+    const endpoint = sourceOf(run.plan);
     const pool = openPool(endpoint, {
       max: this.#maxSources,
       applicationName: `rowfleet run ${run.id}`,
     });
     let isRight = false;
-    const checked = async <T>(source: Session, fn: (source: Session) => Promise<T>): Promise<T> => {
-      if (!isRight) await requireDatabase(source, run.plan.source.identity, endpoint.label);
-      isRight = true;
-      return watched(source, endpoint, () => fn(source));
+    const withSource = async <T>(signal: AbortSignal, fn: (source: Session) => Promise<T>): Promise<T> => {
+      let isOpen = false;
+      const checked = async (source: Session): Promise<T> => {
+        if (!isRight) await requireDatabase(source, run.plan.source.identity, endpoint.label);
+        isRight = true;
+        isOpen = true;
+        return watched(source, endpoint, () => fn(source));
+      };
+      try {
+        return await withSession(pool, (source) => bound(source, signal, () => checked(source)));
+      } catch (error) {
+        if (isOpen || signal.aborted) throw error;
+        throw await this.#outOfReach(run.id, endpoint.label, error);
+      }
     };
     return {
       pool,
@@ -109,10 +135,20 @@ export class RunPlans {
         withSource: (signal, fn) =>
           this.#limit(() => {
             if (pool.ending) throw new PlanRevised(run.id);
-            return withSession(pool, (source) => bound(source, signal, () => checked(source, fn)));
+            return withSource(signal, fn);
           }),
       },
     };
+  }
+
+  /** Why a source could not be opened: a refusal, and silence where nobody else looks for it, are this process's own trouble. */
+  async #outOfReach(runId: string, label: string, error: unknown): Promise<unknown> {
+    const kind = classify(error, 'source');
+    if (kind === 'give up') return new OwnTrouble(safeMessage(error), error);
+    const expected = kind === 'wait' ? await readSourceLabel(this.#ledger, runId).catch(() => null) : null;
+    if (expected === null || expected === label) return error;
+    const message = `${safeMessage(error)}; the scheduler has the source at ${expected}`;
+    return new OwnTrouble(message, error);
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayedError, type Job, type Processor, type Worker } from 'bullmq';
 import type { buildJob } from '../jobs/build.ts';
 import type { copyJob } from '../jobs/copy.ts';
@@ -54,6 +55,16 @@ function takeTrouble(member: Member, bell: Doorbell, error: unknown): void {
   member.log.error({ run: bell.run, task: bell.task, error: member.trouble }, 'cannot take up work');
 }
 
+/** How long a slot rests that met a task of a run which this process leaves to others: one of them is quicker then. */
+const restMs = 1_000;
+
+/** Puts a job back for others. */
+async function leaveToOthers(job: Job<Doorbell>, token: string | undefined): Promise<never> {
+  await job.moveToDelayed(Date.now() + 50, token);
+  await sleep(restMs);
+  throw new DelayedError();
+}
+
 type ServedJob = typeof copyJob | typeof buildJob | typeof validateJob;
 
 /** Serves the doorbells of one kind of job with one kind of work; `slots` hear of what went wrong. */
@@ -66,6 +77,7 @@ export function serve(
 ): Worker {
   // A job's lock may be lost: the lease in the ledger is what says whose the task is, and whoever takes the job finds it.
   const process: Processor<Doorbell> = async (job, token) => {
+    if (member.away.isFrom(job.data.run)) return leaveToOthers(job, token);
     const started = performance.now();
     const outcome = await attemptTask(member, job.data.task, leaving, work).catch((error: unknown) => {
       slots?.hear(failureCode(error));

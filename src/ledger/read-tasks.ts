@@ -54,6 +54,8 @@ export interface LiveWorker {
   pid: number;
   concurrency: number;
   startedAt: Date;
+  /** Why it takes up no tasks, of any run or of those that it names; null where it does. */
+  trouble: string | null;
 }
 
 const label = `
@@ -175,7 +177,10 @@ export async function readWaitingAttempt(on: Queryable, runId: string): Promise<
 /** The fleet's processes that renewed their row within `withinSeconds` (defaults to 10) and have not stopped. */
 export async function readLiveWorkers(session: Session, withinSeconds = 10): Promise<LiveWorker[]> {
   const { rows } = await session.query(
-    `select id, kind, host, pid, concurrency, started_at as "startedAt" from rowfleet.worker
+    `select id, kind, host, pid, concurrency, started_at as "startedAt",
+            coalesce(trouble, (select string_agg(format('takes no tasks of run %s: %s', run, why), '; ' order by run)
+                                 from jsonb_each_text(away) as a (run, why))) as trouble
+       from rowfleet.worker
      where stopped_at is null and seen_at > statement_timestamp() - make_interval(secs => $1)
      order by array_position(array['scheduler', 'loader', 'validator'], kind), started_at, id`,
     [withinSeconds],

@@ -115,6 +115,17 @@ export async function setWaiting(on: Queryable, id: string, waiting: string | nu
   ]);
 }
 
+/** Says where a run's source is, as its scheduler has it: never a user or a password. */
+export async function setSourceLabel(on: Queryable, id: string, label: string): Promise<void> {
+  await on.query('update rowfleet.run set source_label = $2 where id = $1', [id, label]);
+}
+
+/** Where a run's source is, as its scheduler has it; null before one took it up. */
+export async function readSourceLabel(on: Queryable, id: string): Promise<string | null> {
+  const { rows } = await on.query('select source_label from rowfleet.run where id = $1', [id]);
+  return rows[0]?.source_label ?? null;
+}
+
 /** Changes a run's state if it is one of `from`; tells whether it did. A state that ends it stamps `ended_at`. */
 export async function setRunState(
   on: Queryable,

@@ -28,17 +28,19 @@ export interface LiveAttempt {
  * A worker's sign of life: renews the leases of its attempts. Returns those that it must give up, because another
  * attempt took over, the run or its people do not want them any more, or their server process is gone.
  * @param trouble why the worker cannot even claim a task; null where it can
+ * @param away by run, why it leaves that run's tasks to others
  */
 export async function renewLeases(
   on: Queryable,
   worker: string,
   attempts: LiveAttempt[],
   trouble: string | null = null,
+  away: Record<string, string> = {},
 ): Promise<string[]> {
-  await on.query('update rowfleet.worker set seen_at = clock_timestamp(), trouble = $2 where id = $1', [
-    worker,
-    trouble,
-  ]);
+  await on.query(
+    'update rowfleet.worker set seen_at = clock_timestamp(), trouble = $2, away = $3 where id = $1',
+    [worker, trouble, JSON.stringify(away)],
+  );
   if (attempts.length === 0) return [];
   const { rows } = await on.query(
     `with mine as (
@@ -80,19 +82,19 @@ export async function endWorker(on: Queryable, worker: string): Promise<void> {
 export interface WorkForce {
   /** Tasks at the same time. */
   slots: number;
-  /** Which of them cannot claim a task, and why, where none of them can. */
+  /** Which of them cannot take up a task of the run, and why, where none of them can. */
   trouble: string | null;
 }
 
-/** Reads what the live workers of a kind can do. */
-export async function readWorkForce(on: Queryable, kind: WorkerKind): Promise<WorkForce> {
+/** Reads what the live workers of a kind can do for a run. */
+export async function readWorkForce(on: Queryable, kind: WorkerKind, runId: string): Promise<WorkForce> {
   const { rows } = await on.query(
     `select coalesce(sum(concurrency), 0)::int as slots,
-            case when bool_and(trouble is not null)
-              then min(format('%s %s pid %s: %s', kind, host, pid, trouble)) end as trouble
-       from rowfleet.worker
+            case when bool_and(why is not null)
+              then min(format('%s %s pid %s: %s', kind, host, pid, why)) end as trouble
+       from rowfleet.worker cross join lateral (select coalesce(trouble, away ->> $2::text) as why) t
       where kind = $1 and stopped_at is null and seen_at > clock_timestamp() - interval '10 seconds'`,
-    [kind],
+    [kind, runId],
   );
   return rows[0];
 }

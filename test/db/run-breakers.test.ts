@@ -125,3 +125,36 @@ test('a paused run says nothing about whether it could go on; one with nothing l
     { message: 'goes on: no task is left that waits for it' },
   ]);
 });
+
+test('what attempts say of a source that the scheduler itself reaches holds nothing', async () => {
+  const run = await createRun(ledger);
+  const { rows } = await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, relation, spec) values ($1, 'batch', 'book', '{}') returning id::text`,
+    [run],
+  );
+  const fail = () =>
+    ledger.pool.query(
+      `insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until, ended_at, outcome, error)
+       select $1, n + (select count(*) from rowfleet.attempt where task_id = $1), $2, 'test', 1, now(), now(), clock_timestamp(), 'failed', $3
+         from generate_series(1, 5) n`,
+      [rows[0].id, run, { class: 'wait', code: 'ECONNREFUSED', side: 'source', message: 'nothing listens' }],
+    );
+  const reached = { ...database.endpoint };
+  const site = { runId: run, ledger: ledger.pool, source: reached, target: database.endpoint };
+  const write = (fn: (on: Ledger['pool']) => Promise<void>) => fn(ledger.pool);
+  const breakers = new RunBreakers({ ...site, write }, { server: 60_000, batch: 60_000 });
+  const look = async () => {
+    await breakers.look();
+    return readHolds(ledger.pool, run);
+  };
+  await fail();
+  for (const end = Date.now() + 1_000; Date.now() < end; ) expect(await look()).toEqual([]);
+  // Once it is silent for the scheduler too, the next ones hold.
+  reached.config = { ...reached.config, port: 1 };
+  await fail();
+  const [hold] = await until('the run is held', async () => {
+    const holds = await look();
+    return holds.length > 0 && holds;
+  });
+  expect(hold).toMatchObject({ kind: 'breaker', cause: 'source' });
+});

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ErrorPattern, readErrorPatterns } from '../../src/ledger/error-patterns.ts';
 import { readHolds } from '../../src/ledger/holds.ts';
 import { compareDatabases } from '../compare.ts';
-import { until } from '../fleet-processes.ts';
-import { openTarget, type Target } from '../in-process-fleet.ts';
+import { TestFleet, until } from '../fleet-processes.ts';
+import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;
@@ -200,4 +200,59 @@ test('loaders that cannot even claim say why', async () => {
   });
   await database.exec('drop trigger no_room on rowfleet.attempt');
   await target.ended(runId);
+});
+
+test('what is wrong with the surroundings of a process is its own trouble: the run waits for others, and goes on with them', async () => {
+  const runId = await target.start(source, plan().replace('batch_size: 4000', 'batch_size: 500'));
+  const [variable, url] = [variableOf(source), new URL(source.url)];
+  const elsewhere = (change: (url: URL) => void): string => {
+    const other = new URL(url);
+    change(other);
+    return other.href;
+  };
+  const wrong = [
+    '',
+    elsewhere((other) => {
+      other.username = 'nobody_here';
+    }),
+    elsewhere((other) => {
+      other.port = '1';
+    }),
+    elsewhere((other) => {
+      other.pathname = '/postgres';
+    }),
+  ];
+  const fleet = new TestFleet({ source, target: database });
+  try {
+    fleet.start('scheduler');
+    const loaders = wrong.map((value) => fleet.start('loader', { env: { [variable]: value } }));
+    const worker = async ({ child }: (typeof loaders)[number]) =>
+      (await rows(`select away ->> $1 as why from rowfleet.worker where pid = ${child.pid}`, runId))[0]?.why;
+    const why = await until('each says what is wrong', async () => {
+      const all = await Promise.all(loaders.map(worker));
+      return all.every((one) => typeof one === 'string') && all;
+    });
+    expect(why).toEqual([
+      `cannot tell the source: the plan refers to \${${variable}}, which is not in the environment`,
+      expect.stringMatching(/^cannot connect to /),
+      expect.stringMatching(
+        /^cannot connect to \S+:1\/\S+: nothing listens there; the scheduler has the source at \S+$/,
+      ),
+      expect.stringMatching(/is another database than the one the plan was checked against$/),
+    ]);
+    await until('the run says that it waits for a loader', async () => {
+      const [run] = await rows('select waiting from rowfleet.run where id = $1', runId);
+      return /^no loader can take up work; loader \S+ pid \d+: cannot /.test(run?.waiting ?? '');
+    });
+    target.startFleet();
+    await target.ended(runId);
+    expect(await patterns(runId)).toEqual([]);
+    const events = await rows('select actor, message from rowfleet.event where run_id = $1', runId);
+    const told = events.filter(({ message }) => message.startsWith('takes no tasks: '));
+    expect(told.map(({ message }) => message.slice('takes no tasks: '.length)).sort()).toEqual(why.sort());
+    expect(new Set(told.map(({ actor }) => actor)).size).toBe(wrong.length);
+    await target.expectWhole(source);
+  } finally {
+    await fleet.killAll();
+  }
 });

@@ -23,7 +23,10 @@ export function addLoader(program: Command): void {
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
     .addHelpText(
       'after',
-      '\nExample:\n  TARGET_DATABASE_URL=postgres://app@db/new rowfleet loader --concurrency 4',
+      '\nExample (the source by the name that the plan has for it):\n' +
+        '  export SOURCE_DATABASE_URL=postgres://app@db/old\n' +
+        '  export TARGET_DATABASE_URL=postgres://app@db/new\n' +
+        '  rowfleet loader --concurrency 4',
     );
   withCommonOptions(command).action(
     serve(async (context, options: LoaderOptions) => {

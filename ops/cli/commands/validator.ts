@@ -18,7 +18,13 @@ export function addValidator(program: Command): void {
     )
     .option('--concurrency <n>', 'checks to make at the same time', '2')
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
-    .addHelpText('after', '\nExample:\n  TARGET_DATABASE_URL=postgres://app@db/new rowfleet validator');
+    .addHelpText(
+      'after',
+      '\nExample (the source by the name that the plan has for it):\n' +
+        '  export SOURCE_DATABASE_URL=postgres://app@db/old\n' +
+        '  export TARGET_DATABASE_URL=postgres://app@db/new\n' +
+        '  rowfleet validator',
+    );
   withCommonOptions(command).action(
     serve(async (context, options: ValidatorOptions) => {
       const concurrency = wholeNumber('--concurrency', options.concurrency, 1, 64);

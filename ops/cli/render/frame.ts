@@ -78,6 +78,12 @@ function activity(snapshot: ProgressSnapshot): string {
   return parts.join(' · ');
 }
 
+/** Which process of the fleet is in trouble of its own, and why. */
+function fleetTrouble({ workers }: ProgressSnapshot): string | undefined {
+  const one = workers.find(({ trouble }) => trouble !== null);
+  return one && printable(`${one.kind} ${one.host} pid ${one.pid}: ${one.trouble}`);
+}
+
 /** Why the run, or a part of it, waits: what holds it, its own reason, then batches that failed and are tried again. */
 function waitingLine(snapshot: ProgressSnapshot): string | undefined {
   const whole = snapshot.holds.find(({ flow }) => flow === null);
@@ -86,7 +92,7 @@ function waitingLine(snapshot: ProgressSnapshot): string | undefined {
   const trouble = snapshot.troubled[0];
   const part = snapshot.holds[0];
   if (part !== undefined) return printable(holdText(part, snapshot.at));
-  if (trouble === undefined) return undefined;
+  if (trouble === undefined) return fleetTrouble(snapshot);
   const again = trouble.notBefore === null ? trouble.state : `next try ${timeOfDay(trouble.notBefore)}`;
   const tries = trouble.failures === 0 ? 'is tried again' : `failed ${plural(trouble.failures, 'time')}`;
   return printable(`${trouble.label} ${tries} (${again}): ${trouble.error?.message ?? 'no reason recorded'}`);

@@ -133,7 +133,8 @@ export function renderStatus(
   );
   const fleet = workers.map(
     (one) =>
-      `  ${one.kind}  ${printable(one.host)} pid ${one.pid}, ${plural(one.concurrency, 'at once', 'at once')}`,
+      `  ${one.kind}  ${printable(one.host)} pid ${one.pid}, ${plural(one.concurrency, 'at once', 'at once')}` +
+      (one.trouble === null ? '' : paint.bad(`, in trouble: ${printable(one.trouble)}`)),
   );
   return [
     ...headLines(snapshot, paint),

@@ -17,10 +17,13 @@ alter table rowfleet.run
   add column revision int not null default 1,            -- of its plan: see plan_revision
   add column verified_at timestamptz,                    -- when it first was: its rows may be in use since
   add column settings jsonb not null default '{}',       -- what people set while it goes on: see settings.ts
+  add column source_label text,                          -- host, port and database of the source, as its scheduler has it
   add column changes bigint not null default 0;          -- by people: a scheduler's look that began before one writes no more
 
 alter table rowfleet.attempt add column waiting text; -- what it waits for, with the number behind it
-alter table rowfleet.worker add column trouble text; -- why its last try at a task could not even be claimed or recorded
+alter table rowfleet.worker
+  add column trouble text,                       -- why its last try at a task could not even be claimed or recorded
+  add column away jsonb not null default '{}';   -- runs whose tasks it leaves to others, with what is wrong with its own surroundings
 
 -- pg_current_snapshot() of the epoch, as text: the same again means that nothing was committed in between. The next
 -- transaction id alone would not see one that had begun before.
