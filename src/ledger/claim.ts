@@ -80,15 +80,27 @@ async function endPredecessor(session: Session, task: TaskRow): Promise<void> {
     if (rowCount === 0) break;
     await sleep(50);
   }
-  await session.query(
-    `with lost as (
-       update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'lost'
-        where task_id = $1 and number = $2 and ended_at is null returning task_id
-     )
-     update rowfleet.task set state = 'waiting'
-      where id = (select task_id from lost) and attempt = $2 and state = 'running'`,
-    [task.id, task.attempt],
-  );
+  await inTransaction(session, 'read committed', async () => {
+    // Several tasks of one worker are taken over at once: that it was lost is told once.
+    await session.query(`select pg_advisory_xact_lock(hashtextextended('rowfleet.lost ' || $1, 0))`, [
+      task.run_id,
+    ]);
+    await session.query(
+      `with lost as (
+         update rowfleet.attempt set ended_at = clock_timestamp(), outcome = 'lost'
+          where task_id = $1 and number = $2 and ended_at is null returning task_id, run_id, worker
+       ), told as (
+         insert into rowfleet.event (run_id, actor, message)
+         select l.run_id, 'fleet', m.message from lost l left join rowfleet.worker w on w.id = l.worker
+          cross join lateral (select 'lost ' || coalesce(w.kind || ' ' || w.id || ' on ' || w.host || ', pid ' || w.pid, l.worker)
+            || ': others take over what it had in hand' as message) m
+          where not exists (select from rowfleet.event e where e.run_id = l.run_id and e.message = m.message)
+       )
+       update rowfleet.task set state = 'waiting'
+        where id = (select task_id from lost) and attempt = $2 and state = 'running'`,
+      [task.id, task.attempt],
+    );
+  });
 }
 
 /** Settles a task that people want no more, and that nobody works on. */

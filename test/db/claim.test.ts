@@ -104,6 +104,17 @@ describe('claim', () => {
     await expect(first.query('select 1')).rejects.toThrow();
     await finish(second, fresh);
     expect(await outcomes()).toEqual(['lost', 'done']);
+    const told = async () =>
+      (await ledger.pool.query(`select message from rowfleet.event where run_id = $1`, [runId])).rows;
+    expect(await told()).toEqual([{ message: 'lost w: others take over what it had in hand' }]);
+
+    // Once for a worker, whatever else it had in hand.
+    await insertTask(ledger.pool, runId, 'check', 'public.u', {});
+    taskId = (await readOpenTasks(ledger.pool, runId))[0]!.id;
+    await claim(await db.open());
+    await expireLease();
+    await claim(second, 'v');
+    expect(await told()).toHaveLength(1);
   });
 
   it('lets a stale attempt lose at the fence', async () => {
