@@ -21,8 +21,9 @@ export function nextSteps({ id, kind, state, quarantined }: RunSummary, option: 
         `${retry}   for the ${plural(quarantined, 'row')} in quarantine; verifies all anew`,
         `${resume}   verifies all anew, and leaves those where they are`,
       ];
-    case 'failed':
     case 'stopped':
+      return [`${resume}   goes on with it`];
+    case 'failed':
       return ['  once the cause is mended:', resume];
     default:
       return [];

@@ -50,6 +50,11 @@ export async function readOverview(ledger: Ledger): Promise<FleetOverview> {
   return { runs, snapshots, workers };
 }
 
+/** The processes of the fleet that were seen within the last `seconds`. */
+export function readPresentWorkers(ledger: Ledger, seconds: number): Promise<LiveWorker[]> {
+  return once(ledger, (session) => readLiveWorkers(session, seconds));
+}
+
 /** The figures behind /metrics, from one snapshot of the ledger. */
 export function readFigures(ledger: Ledger): Promise<FleetFigures> {
   return once(ledger, (session) => readFleet(session));

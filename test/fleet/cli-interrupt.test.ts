@@ -48,6 +48,32 @@ describe('a run that is interrupted', { timeout: 180_000 }, () => {
     expect(pids.filter(isAlive)).toEqual([]);
   });
 
+  it('is only watched by a second resume, which leaves it alone at Ctrl-C, and says who stopped it', async () => {
+    const barriers = await createBarriers();
+    barriers.hold('copy.commit');
+    const first = site.start(['resume', '-c', site.plan], { ROWFLEET_BARRIERS: barriers.folder });
+    await barriers.reached('copy.commit');
+    const workers = 'select count(*)::int as n from rowfleet.worker where stopped_at is null';
+    const before = (await site.target.query(workers)).rows;
+    const second = site.start(['resume', '-c', site.plan]);
+    await until('it watches', () => second.output().includes('run 1  copy') && second);
+    second.kill('SIGINT');
+    expect(await second.exited).toBe(130);
+    expect(second.output()).toContain('run 1 is running already, with a fleet of its own: watching it');
+    expect(second.output()).toContain('no longer watching: run 1 goes on');
+    expect((await site.target.query(workers)).rows).toEqual(before);
+    expect(await runState(1)).toBe('running');
+    const watcher = site.start(['resume', '-c', site.plan]);
+    await until('another one watches', () => watcher.output().includes('run 1  copy') && watcher);
+    first.kill('SIGINT');
+    await until('the run is stopped', async () => (await runState(1)) === 'stopped');
+    barriers.release('copy.commit');
+    expect(await first.exited).toBe(130);
+    expect(await watcher.exited).toBe(1);
+    expect(watcher.output()).toMatch(/run 1 was stopped by \S+@\S+\n/);
+    expect(watcher.output()).not.toContain('once the cause is mended');
+  });
+
   it('refuses a second run of the same plan and prints the command that goes on', async () => {
     const { code, err } = await site.run(['migrate', '-c', site.plan]);
     expect(code).toBe(2);

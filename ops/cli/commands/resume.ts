@@ -3,6 +3,7 @@ import { liftPause, resumeFlow } from '../../../src/control/pause.ts';
 import { resumeRun } from '../../../src/control/resume.ts';
 import type { Ledger } from '../../../src/ledger/ledger.ts';
 import type { Run } from '../../../src/ledger/runs.ts';
+import { readPresentWorkers } from '../../../src/progress/fleet.ts';
 import { readProgress } from '../../../src/progress/snapshot.ts';
 import {
   type RunOptions,
@@ -22,6 +23,9 @@ interface ResumeOptions extends RunOptions {
   attach?: boolean;
   flow?: string;
 }
+
+/** Seconds since a process was seen last that count as present: it says that it lives every second. */
+const presentSeconds = 3;
 
 /** Lets one flow go on; a run that has stopped or ended needs `resume` for itself. */
 async function resumeOneFlow(
@@ -58,9 +62,20 @@ async function wentOn(ledger: Ledger, run: Run, options: ResumeOptions): Promise
   return true;
 }
 
-async function resume(ledger: Ledger, site: RunSite, run: Run, options: ResumeOptions): Promise<ExitCode> {
-  if (options.flow !== undefined) return resumeOneFlow(ledger, site, run, options.flow, options);
-  if (await wentOn(ledger, run, options)) return exitCode.verified;
+/** Whether a run that is running has its fleet: a second one would only be in its way. */
+async function hasFleet(ledger: Ledger, run: Run): Promise<boolean> {
+  if (run.state !== 'running') return false;
+  const workers = await readPresentWorkers(ledger, presentSeconds);
+  return workers.some(({ kind }) => kind === 'scheduler');
+}
+
+async function resume(ledger: Ledger, site: RunSite, run: Run, given: ResumeOptions): Promise<ExitCode> {
+  if (given.flow !== undefined) return resumeOneFlow(ledger, site, run, given.flow, given);
+  if (await wentOn(ledger, run, given)) return exitCode.verified;
+  const watches = given.attach !== true && (await hasFleet(ledger, run));
+  const options = watches ? { ...given, attach: true } : given;
+  if (watches && options.json !== true)
+    say(`run ${run.id} is running already, with a fleet of its own: watching it (Ctrl-C leaves it alone)`);
   if (options.attach !== true) requireFleetEnvironment(site, run);
   await withBell(ledger, async (bell) => {
     await resumeRun(ledger, run, actor());
@@ -77,7 +92,7 @@ export function addResume(program: Command): void {
     .description(
       'Goes on with the unfinished run of a plan where it stands, from any host: batches that were copied stay copied. ' +
         'Works with the plan as the run recorded it. Exit codes as for migrate. A run that is only paused goes on with the ' +
-        'fleet that it has; the command ends with 0 then.',
+        'fleet that it has; the command ends with 0 then. One that is running with a fleet already is only watched.',
     )
     .argument('[run]', 'id of the run; the unfinished one by default');
   withTargetOption(command)

@@ -52,6 +52,10 @@ function figures(snapshot: ProgressSnapshot): string[] {
   return [...lines, took];
 }
 
+/** Who stopped a run, as its events tell. */
+const whoStopped = ({ events }: ProgressSnapshot): string | undefined =>
+  events.findLast(({ message }) => message === 'stopped')?.actor;
+
 /** How a run ended, in a few lines: the result, the figures, what was found or went wrong, and the next step. */
 export function renderSummary(
   snapshot: ProgressSnapshot,
@@ -62,6 +66,8 @@ export function renderSummary(
   const paint = palette(color);
   const headline = headlines[run.state]?.(paint, run) ?? run.state;
   const lines = [`${headline}: run ${run.id} of ${printable(run.name)}`, ...figures(snapshot)];
+  const by = run.state === 'stopped' ? whoStopped(snapshot) : undefined;
+  if (by !== undefined) lines.push(`  cause    run ${run.id} was stopped by ${printable(by)}`);
   if (run.error !== null) {
     lines.push(`  ${paint.bad('cause')}    ${printable(run.error.message)} ${paint.dim(codeOf(run.error))}`);
     if (run.error.hint !== undefined) lines.push(`           → ${printable(run.error.hint)}`);
