@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CliSite, createCliSite } from './cli-site.ts';
 
@@ -104,6 +105,17 @@ describe('the command line from plan to evidence', { timeout: 180_000 }, () => {
     expect(out).toContain(`id='77'  title: expected 'book 77', found 'buch 77'`);
     const { rows } = await site.target.query(`select count(*)::int as n from books where title = 'buch 77'`);
     expect(rows).toEqual([{ n: 1 }]);
+  });
+
+  it('says what is misspelt, where the schema files make the table that was meant', async () => {
+    const other = `${site.plan}.other.yaml`;
+    const text = readFileSync(site.plan, 'utf8');
+    writeFileSync(other, text.replace('name: library', 'name: other').replace('to: writers', 'to: writer'));
+    const { code, err } = await site.run(['migrate', '-c', other, '--dry-run']);
+    expect(code).toBe(2);
+    expect(err).toMatch(/flows\[0\]\.to: .*writer[\s\S]*Did you mean writers\?/i);
+    expect(err).toContain('the schema files were not applied: relation "writers" already exists');
+    expect(err).toContain('public.books holds rows in the target');
   });
 
   it('prints JSON lines that end in the result', async () => {

@@ -42,12 +42,12 @@ async function expectRest(select: string, of: string, without: number[]): Promis
 
 // What the target refuses, and how: id → [stage, SQLSTATE, constraint, column].
 const refusals: Record<number, [string, string, string | null, string | null]> = {
-  1: ['extract', '22012', null, null],
+  1: ['extract', '22012', null, 'id'],
   700: ['load', '22001', null, 'name'],
   1400: ['constraint', '23502', null, 'note'],
   1401: ['constraint', '23514', 'positive', null],
   1402: ['constraint', '23514', 'short_check', 'tag'],
-  2999: ['extract', '22P02', null, null],
+  2999: ['extract', '22P02', null, 'amount'],
   4000: ['load', '22003', null, 'amount'],
 };
 

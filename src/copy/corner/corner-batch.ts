@@ -11,7 +11,7 @@ import type { TidRange } from '../../plan/select.ts';
 import type { QuarantineLimit, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import type { RelayTally } from '../relay.ts';
 import { corner } from './corner.ts';
-import { readRefused } from './read-refused.ts';
+import { findFailingColumn, readRefused } from './read-refused.ts';
 
 /** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
 export interface QuarantineContext {
@@ -59,9 +59,14 @@ export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Prom
   const { refused, ...tally } = await corner({ ...ctx, most }, range);
   const leaf = flow.leaves.indexOf(range.leaf);
   let rowsQuarantined = 0;
+  let failing: string | undefined;
   for (const { tid, refusal } of refused) {
     ctx.signal.throwIfAborted();
     const values = await readRefused(source, flow, range.leaf, tid);
+    if (refusal.stage === 'extract' && values.outputs > 0) {
+      failing = await findFailingColumn(source, flow, { leaf: range.leaf, tid }, failing);
+      if (failing !== undefined) refusal.column = failing;
+    }
     await insertRefused(target, claim, { ...refusal, leaf, tid, ...values }, seal);
     rowsQuarantined += values.outputs;
   }

@@ -42,6 +42,31 @@ function drivingSelect({ drivingKey }: ResolvedFlow, leaf: Leaf, tid: string): s
 const copied = (_: unknown, i: number): string =>
   `case when r.c${i + 1} is not distinct from null then null else pg_catalog.format('%s', r.c${i + 1}) end`;
 
+const rowsOf = (flow: ResolvedFlow, leaf: Leaf, tid: string): string =>
+  `${fromClause(flow, leaf)} ${whereClause(flow, [`${flow.alias}.ctid = ${literal(tid)}::pg_catalog.tid`])}`;
+
+/**
+ * The target column whose expression fails on a driving row, of which join and where can be computed; undefined where
+ * each alone does not.
+ * @param likely tried first: rows of a batch mostly fail alike
+ */
+export async function findFailingColumn(
+  source: Session,
+  flow: ResolvedFlow,
+  { leaf, tid }: { leaf: Leaf; tid: string },
+  likely?: string,
+): Promise<string | undefined> {
+  const first = flow.columns.filter(({ name }) => name === likely);
+  for (const { name, copyExpression } of [
+    ...first,
+    ...flow.columns.filter((each) => !first.includes(each)),
+  ]) {
+    const sql = `select pg_catalog.count((${copyExpression}\n)) ${rowsOf(flow, leaf, tid)}`;
+    if ((await attempt(source, sql)) === undefined) return name;
+  }
+  return undefined;
+}
+
 /** What of a refused driving row is kept for people: its key, its values, and the rows that it would have become. */
 export async function readRefused(
   source: Session,
@@ -49,7 +74,7 @@ export async function readRefused(
   leaf: Leaf,
   tid: string,
 ): Promise<Pick<RefusedRow, 'outputs' | 'sourceKey' | 'sourceRow' | 'targetRows'>> {
-  const rows = `${fromClause(flow, leaf)} ${whereClause(flow, [`${flow.alias}.ctid = ${literal(tid)}::pg_catalog.tid`])}`;
+  const rows = rowsOf(flow, leaf, tid);
   const list = flow.columns.map(({ copyExpression }, i) => `(${copyExpression}\n) as c${i + 1}`).join(', ');
   const object = `pg_catalog.json_object(${namesOf(flow.columns.map(({ name }) => name))}, array[${flow.columns.map(copied).join(', ')}])`;
   const counted = await attempt<{ n: string }>(source, `select pg_catalog.count(*) as n ${rows}`);

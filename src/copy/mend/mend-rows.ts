@@ -22,7 +22,7 @@ import { inTransaction } from '../../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
-import { readRefused } from '../corner/read-refused.ts';
+import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
 import type { RelayOutcome, RelayTally } from '../relay.ts';
@@ -96,10 +96,12 @@ async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): P
 async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result: Result): Promise<void> {
   const { claim, source, target, seal } = input;
   if (result.kind === 'loaded') return settleLoaded(target, claim, row, result);
-  await holdAgain(target, claim, row, result.refusal);
-  if (result.found === null) return;
+  if (result.found === null) return holdAgain(target, claim, row, result.refusal);
   const { leaf, tid, range } = result.found;
   const values = await readRefused(source, flow, range.leaf, tid);
+  if (result.refusal.stage === 'extract' && values.outputs > 0)
+    result.refusal.column = await findFailingColumn(source, flow, { leaf: range.leaf, tid });
+  await holdAgain(target, claim, row, result.refusal);
   await keepFound(target, row, { leaf, tid, ...values }, seal);
 }
 
