@@ -26,13 +26,15 @@ export interface RunSite extends Pick<PlanFile, 'option' | 'fleetEnv'> {
   target: Endpoint;
   /** Undefined without a file: any plan's run is meant. */
   planName?: string;
+  file?: PlanFile;
 }
 
 /** The plan that `-c` names, else TARGET_DATABASE_URL. Throws what reading the plan throws, and TARGET_UNKNOWN. */
 export function openRunSite(options: RunOptions): RunSite {
   if (options.config === undefined) return { target: targetOf(options), option: '', fleetEnv: {} };
-  const { target, plan, option, fleetEnv } = openPlanFile(options.config, options);
-  return { target, planName: plan.name, option, fleetEnv };
+  const file = openPlanFile(options.config, options);
+  const { target, plan, option, fleetEnv } = file;
+  return { target, planName: plan.name, option, fleetEnv, file };
 }
 
 /** Throws VARIABLE_MISSING where a fleet of this process could not tell the run's databases without the plan file. */

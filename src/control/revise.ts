@@ -63,6 +63,17 @@ function summaryOf(changes: PlanChange[], consequences: FlowConsequence[]): stri
 }
 
 /**
+ * What is different between the plan that a run goes by and a plan as its file stands now, in a few words; undefined
+ * where nothing is.
+ */
+export function planDifference(run: Run, resolved: ResolvedPlan): string | undefined {
+  const other = otherMigration(run.plan, resolved);
+  if (other !== undefined) return other;
+  const changes = comparePlans(run.plan, continued(run.plan, resolved));
+  return changes.length === 0 ? undefined : summaryOf(changes, []);
+}
+
+/**
  * Makes a mended plan the next revision of a run. Rows that were loaded by the plan before, and that the new one may not
  * yield, are loaded again when the run goes on. Waits for batches under way. Throws REVISION_OTHER where it is another
  * migration, REVISION_REFUSED where loaded rows cannot be made to match, RUN_BUSY and RUN_STATE.

@@ -1,3 +1,5 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createBarriers, until } from '../fleet-processes.ts';
 import { type CliSite, createCliSite } from './cli-site.ts';
@@ -55,10 +57,17 @@ describe('a run that is interrupted', { timeout: 180_000 }, () => {
     await barriers.reached('copy.commit');
     const workers = 'select count(*)::int as n from rowfleet.worker where stopped_at is null';
     const before = (await site.target.query(workers)).rows;
-    const second = site.start(['resume', '-c', site.plan]);
+    const edited = join(dirname(site.plan), 'edited.yaml');
+    const mended = readFileSync(site.plan, 'utf8').replace('upper(a.name)', 'lower(a.name)');
+    writeFileSync(edited, mended.replace('batch_size: 500', 'batch_size: 600'));
+    const second = site.start(['resume', '-c', edited]);
     await until('it watches', () => second.output().includes('run 1  copy') && second);
     second.kill('SIGINT');
     expect(await second.exited).toBe(130);
+    expect(second.log()).toBe(
+      `note: ${edited} differs from revision 1 of run 1 (writers: column name, batch_size): the run goes on by revision 1; ` +
+        `rowfleet revise -c ${edited} 1 makes it go by the file\n`,
+    );
     expect(second.output()).toContain('run 1 is running already, with a fleet of its own: watching it');
     expect(second.output()).toContain('no longer watching: run 1 goes on');
     expect((await site.target.query(workers)).rows).toEqual(before);
@@ -69,7 +78,7 @@ describe('a run that is interrupted', { timeout: 180_000 }, () => {
     await until('the run is stopped', async () => (await runState(1)) === 'stopped');
     barriers.release('copy.commit');
     expect(await first.exited).toBe(130);
-    expect(await watcher.exited).toBe(1);
+    expect([await watcher.exited, watcher.log()]).toEqual([1, '']);
     expect(watcher.output()).toMatch(/run 1 was stopped by \S+@\S+\n/);
     expect(watcher.output()).not.toContain('once the cause is mended');
   });

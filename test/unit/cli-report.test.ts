@@ -190,7 +190,8 @@ describe('what to type next', () => {
   const run = (part: object) => ({ ...aSnapshot({}).run, id: '2', ...part });
 
   it('is a whole command, that goes without a plan file where the environment says where the target is', () => {
-    expect(nextSteps(run({ state: 'stopped' }), ' -c p.yaml')[1]).toBe('  rowfleet resume -c p.yaml 2');
+    expect(nextSteps(run({ state: 'failed' }), ' -c p.yaml')[1]).toBe('  rowfleet resume -c p.yaml 2');
+    expect(nextSteps(run({ state: 'stopped' }), '')).toEqual(['  rowfleet resume 2   goes on with it']);
     expect(nextSteps(run({ state: 'quarantined' }), '')[1]).toBe('  rowfleet quarantine retry --all --run 2');
   });
 

@@ -23,10 +23,9 @@ export function addLoader(program: Command): void {
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
     .addHelpText(
       'after',
-      '\nExample (the source by the name that the plan has for it):\n' +
-        '  export SOURCE_DATABASE_URL=postgres://app@db/old\n' +
-        '  export TARGET_DATABASE_URL=postgres://app@db/new\n' +
-        '  rowfleet loader --concurrency 4',
+      '\nExample:\n  rowfleet loader --concurrency 4\nwith these in its environment, the source by the name that the plan has for it:\n' +
+        '  SOURCE_DATABASE_URL=postgres://app@db/old\n' +
+        '  TARGET_DATABASE_URL=postgres://app@db/new',
     );
   withCommonOptions(command).action(
     serve(async (context, options: LoaderOptions) => {

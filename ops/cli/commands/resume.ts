@@ -15,6 +15,7 @@ import {
 import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { followRun } from '../execute.ts';
 import { type ExitCode, exitCode } from '../exit-code.ts';
+import { remarkOnPlan } from '../plan-remark.ts';
 import { withBell } from '../queue.ts';
 import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
@@ -77,6 +78,7 @@ async function resume(ledger: Ledger, site: RunSite, run: Run, given: ResumeOpti
   if (watches && options.json !== true)
     say(`run ${run.id} is running already, with a fleet of its own: watching it (Ctrl-C leaves it alone)`);
   if (options.attach !== true) requireFleetEnvironment(site, run);
+  await remarkOnPlan(site.file, run, options);
   await withBell(ledger, async (bell) => {
     await resumeRun(ledger, run, actor());
     await bell.ring(run.id);
