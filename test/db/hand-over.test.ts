@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { findRow } from '../../src/copy/mend/find-row.ts';
-import type { SentRow } from '../../src/ledger/mend.ts';
+import type { SentRow } from '../../src/ledger/sent-rows.ts';
 import type { Session } from '../../src/pg/session.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { planQuery } from '../../src/plan/plan-query.ts';

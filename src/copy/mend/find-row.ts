@@ -1,5 +1,5 @@
-import type { SentRow } from '../../ledger/mend.ts';
 import type { Refusal } from '../../ledger/quarantine.ts';
+import type { SentRow } from '../../ledger/sent-rows.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { planQuery } from '../../plan/plan-query.ts';

@@ -2,21 +2,20 @@ import { barrier } from '../../barrier.ts';
 import { RowfleetError } from '../../errors.ts';
 import { countRefusals } from '../../ledger/error-patterns.ts';
 import { finishTask, lockClaim, type Tally, TaskLocked } from '../../ledger/fence.ts';
+import { hasEarlierMend, type MendSpec } from '../../ledger/mend.ts';
+import { lockQuarantine, type Refusal } from '../../ledger/quarantine.ts';
+import { lockReload } from '../../ledger/reload.ts';
+import { recordEvent } from '../../ledger/runs.ts';
 import {
   forgetEdit,
-  hasEarlierMend,
   holdAgain,
   keepFound,
   lockEdited,
   lockSent,
-  type MendSpec,
   noteOf,
   type SentRow,
   settleLoaded,
-} from '../../ledger/mend.ts';
-import { lockQuarantine, type Refusal } from '../../ledger/quarantine.ts';
-import { lockReload } from '../../ledger/reload.ts';
-import { recordEvent } from '../../ledger/runs.ts';
+} from '../../ledger/sent-rows.ts';
 import { display } from '../../pg/quote.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../../plan/select.ts';

@@ -1,7 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
-import type { SentRow } from '../../ledger/mend.ts';
 import { readObjects } from '../../ledger/objects.ts';
 import type { Refusal } from '../../ledger/quarantine.ts';
+import type { SentRow } from '../../ledger/sent-rows.ts';
 import { safeMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
