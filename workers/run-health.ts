@@ -131,7 +131,7 @@ export class RunHealth {
     if (step.kind === 'none') return;
     const { reason } = step;
     const hold = { kind: 'throttle', cause: measure } as const;
-    const minutes = Math.round(atMostMs / 6000) / 10;
+    const limit = atMostMs < 60_000 ? `${atMostMs / 1000} s` : `${Math.round(atMostMs / 6000) / 10} min`;
     await write(async (on) => {
       const tell = (message: string) => recordEvent(on, run.id, 'scheduler', message);
       if (step.kind === 'hold') {
@@ -142,11 +142,11 @@ export class RunHealth {
       await liftHold(on, run.id, hold);
       if (step.kind === 'lift') await tell(`goes on: ${reason}`);
       if (step.kind === 'give way')
-        await tell(`goes on although ${reason}: it was held for ${minutes} min, which is at_most`);
+        await tell(`goes on although ${reason}: it was held for ${limit}, which is at_most`);
     });
     if (step.kind !== 'fail') return;
-    throw new RowfleetError('TARGET_FULL', `${reason}, and ${minutes} min of waiting did not change that`, {
-      hint: 'make space on the target, or raise throttle.disk in a new plan, then resume',
+    throw new RowfleetError('TARGET_FULL', `${reason}, and ${limit} of waiting did not change that`, {
+      hint: 'make space on the target, or raise migration.throttle.disk: `rowfleet revise -c plan.yaml`; then resume',
     });
   }
 }

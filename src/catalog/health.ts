@@ -105,5 +105,5 @@ export async function readDatabaseSize(target: Session): Promise<HealthReading> 
     'select pg_catalog.pg_database_size(pg_catalog.current_database())::float8 / 1e9 as gb',
   );
   const { gb } = rows[0];
-  return { value: gb, what: `the target database has ${gb.toFixed(1)} GB` };
+  return { value: gb, what: `the target database has ${gb.toFixed(gb < 1 ? 3 : 1)} GB` };
 }

@@ -38,7 +38,11 @@ export function flowProgress(figures: FlowFigures, runState: RunState): FlowProg
   const state = flowState(figures, runState);
   const estimatedRows = expectedRows(figures, state);
   const { rowsIn, bytes, bytesInFlight } = figures;
-  const rowsInFlight = bytes > 0 ? Math.round((rowsIn / bytes) * bytesInFlight) : 0;
+  // What is loaded again is counted already.
+  const rowsInFlight = Math.min(
+    bytes > 0 ? Math.round((rowsIn / bytes) * bytesInFlight) : 0,
+    Math.max(0, estimatedRows - rowsIn),
+  );
   const age = figures.startedSecondsAgo ?? 0;
   const copySeconds = Math.max(0.001, figures.copySeconds);
   const window = Math.min(rateWindowSeconds, Math.max(0.5, age));

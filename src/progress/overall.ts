@@ -1,6 +1,6 @@
 import type { FlowFigures } from '../ledger/read-flows.ts';
 import type { RunSummary } from '../ledger/read-run.ts';
-import type { TaskProgress } from '../ledger/read-tasks.ts';
+import type { RunningAttempt, TaskProgress } from '../ledger/read-tasks.ts';
 import { rateWindowSeconds } from './flow.ts';
 import type { Eta, FlowProgress, OverallProgress } from './types.ts';
 
@@ -21,6 +21,7 @@ export interface ProgressParts {
   flows: FlowProgress[];
   builds: TaskProgress[];
   checks: TaskProgress[];
+  attempts: RunningAttempt[];
 }
 
 const sum = <T>(items: T[], of: (item: T) => number): number =>
@@ -29,15 +30,22 @@ const sum = <T>(items: T[], of: (item: T) => number): number =>
 interface Stage {
   /** 0 to 1. */
   fraction: number;
-  /** Seconds left; undefined where only the copying could tell. */
+  /** Seconds left; undefined where only the copying could tell, or what runs takes longer than what is done did. */
   secondsLeft: number | undefined;
+  /** What takes longer. */
+  slow?: string;
 }
 
 /**
  * A stage of builds or checks. With something done, what is open costs the mean of what is done, shared by those
  * that run at once. With nothing done yet its cost is `perCopy` of the copying.
  */
-function stage(tasks: TaskProgress[], over: boolean, perCopy: number, wholeCopy: number | undefined): Stage {
+function stage(
+  tasks: TaskProgress[],
+  attempts: RunningAttempt[],
+  over: boolean,
+  { perCopy, wholeCopy }: { perCopy: number; wholeCopy: number | undefined },
+): Stage {
   if (over) return { fraction: 1, secondsLeft: 0 };
   const done = tasks.filter((task) => task.state === 'done' || task.state === 'failed');
   const open = tasks.length - done.length;
@@ -47,6 +55,12 @@ function stage(tasks: TaskProgress[], over: boolean, perCopy: number, wholeCopy:
   const mean = sum(done, (task) => task.seconds ?? 0) / done.length;
   const atOnce = Math.max(1, tasks.filter((task) => task.state === 'running').length);
   const fraction = done.length / tasks.length;
+  const running = attempts.filter(({ taskId }) => tasks.some(({ id }) => id === taskId));
+  const slow = running.find(({ seconds }) => seconds > Math.max(5, 2 * mean));
+  if (slow !== undefined) {
+    const what = `${slow.label} on ${slow.relation} has run for ${Math.round(slow.seconds)} s`;
+    return { fraction, secondsLeft: undefined, slow: `${what}, longer than those before it` };
+  }
   // The first ones done are the small ones: until a third is, their mean alone would promise too much.
   const guess = fraction < 1 / 3 && wholeCopy !== undefined ? wholeCopy * perCopy * (1 - fraction) : 0;
   return { fraction, secondsLeft: Math.max(guess, (open * mean) / atOnce) };
@@ -63,6 +77,8 @@ function etaOf({ run, waiting }: ProgressParts, rate: number, rowsLeft: number, 
   if (finished(run)) return { seconds: 0 };
   if (run.state !== 'running') return { reason: run.state };
   if (rowsLeft > 0 && rate === 0) return { reason: waiting ?? 'no batch has finished yet' };
+  const slow = stages.find((one) => one.slow !== undefined)?.slow;
+  if (slow !== undefined) return { reason: slow };
   const rest = stages.map((one) => one.secondsLeft);
   if (rest.includes(undefined)) return { reason: waiting ?? 'no batch has finished yet' };
   return { seconds: (rowsLeft > 0 ? rowsLeft / rate : 0) + sum(rest, (seconds) => seconds ?? 0) };
@@ -117,22 +133,18 @@ function copyingOf({ figures, flows, copySeconds }: ProgressParts): Copying {
 
 /** Adds the flows, builds and checks of a run up. */
 export function overallProgress(parts: ProgressParts): OverallProgress {
-  const { run, builds, checks } = parts;
+  const { run, builds, checks, attempts } = parts;
   const copies = run.kind === 'migrate';
   const { fraction, rowsLeft, wholeSeconds, ...copying } = copyingOf(parts);
   const past = (...phases: string[]) => phases.includes(run.phase) || finished(run);
-  const building = stage(
-    builds,
-    !copies || past('verify', 'constrain', 'finish'),
-    buildsPerCopy,
-    wholeSeconds,
-  );
-  const checking = stage(
-    checks,
-    past('constrain', 'finish'),
-    checksPerCopy,
-    copies ? wholeSeconds : undefined,
-  );
+  const building = stage(builds, attempts, !copies || past('verify', 'constrain', 'finish'), {
+    perCopy: buildsPerCopy,
+    wholeCopy: wholeSeconds,
+  });
+  const checking = stage(checks, attempts, past('constrain', 'finish'), {
+    perCopy: checksPerCopy,
+    wholeCopy: copies ? wholeSeconds : undefined,
+  });
   return {
     ...copying,
     fraction: finished(run) ? 1 : overallFraction(run.kind, fraction, building.fraction, checking.fraction),

@@ -31,6 +31,7 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
   const builds = tasks.filter((task) => task.kind === 'build');
   const checks = tasks.filter((task) => task.kind === 'check');
   const workers = await readLiveWorkers(session);
+  const attempts = await readRunningAttempts(session, runId);
   const waiting = waitingFor(run, workers);
   const flows = figures.map((one) => flowProgress(one, run.state));
   return {
@@ -38,12 +39,12 @@ async function readInside(session: Session, runId: string): Promise<ProgressSnap
     run,
     waiting,
     holds: run.state === 'running' ? await readHolds(session, runId) : [],
-    overall: overallProgress({ run, waiting, figures, copySeconds, flows, builds, checks }),
+    overall: overallProgress({ run, waiting, figures, copySeconds, flows, builds, checks, attempts }),
     flows,
     builds,
     checks,
     troubled: await readTroubledBatches(session, runId),
-    attempts: await readRunningAttempts(session, runId),
+    attempts,
     workers,
     events: await readEvents(session, runId),
   };

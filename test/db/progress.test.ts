@@ -216,6 +216,16 @@ describe('the progress of a run', () => {
     expect(overall.eta).toEqual({ seconds: 6 }); // Four open ones of 3 s each, two at once.
     expect(overall.fraction).toBeCloseTo(0.33, 2);
     expect(checks[0]).toMatchObject({ label: 'orphans of t_fkey', state: 'done', evidence: { rows: 5 } });
+    // One that runs for longer than the others did tells nothing of when it ends.
+    await target.query(
+      `insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until, started_at)
+       select id, 1, run_id, 'v', 1, now(), now(), clock_timestamp() - interval '90 seconds'
+         from rowfleet.task where run_id = $1 and state = 'running' limit 1`,
+      [run],
+    );
+    expect((await readProgress(ledger, run)).overall.eta).toEqual({
+      reason: 'orphans of t_fkey on public.t has run for 90 s, longer than those before it',
+    });
   });
 
   it('names builds by their object, troubles by their next try, and knows who is alive', async () => {

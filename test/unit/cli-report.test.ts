@@ -3,13 +3,14 @@ import { nextSteps } from '../../ops/cli/next-steps.ts';
 import { palette } from '../../ops/cli/render/color.ts';
 import { renderErrors } from '../../ops/cli/render/errors.ts';
 import { renderFindings } from '../../ops/cli/render/findings.ts';
+import { renderFrame } from '../../ops/cli/render/frame.ts';
 import { renderLine } from '../../ops/cli/render/plain.ts';
 import { renderRuns, renderStatus } from '../../ops/cli/render/status.ts';
 import { renderSummary } from '../../ops/cli/render/summary.ts';
 import type { ErrorPattern } from '../../src/ledger/error-patterns.ts';
 import type { Hold } from '../../src/ledger/holds.ts';
 import type { RecordedFinding } from '../../src/ledger/read-findings.ts';
-import type { TaskProgress } from '../../src/ledger/read-tasks.ts';
+import type { RunningAttempt, TaskProgress } from '../../src/ledger/read-tasks.ts';
 import { excerpts } from '../../src/validate/excerpt.ts';
 import { aSnapshot } from './cli-snapshot.ts';
 
@@ -72,6 +73,16 @@ describe('the summary', () => {
       '  1 finding:',
       ...renderFindings([finding], palette(false), 5),
     ]);
+  });
+
+  it('counts no build that found what it cannot build, and says that a validation changed nothing', () => {
+    const found = { evidence: { findings: 1 }, label: 'unique t_key', kind: 'build' } as const;
+    const builds = [aTask({ kind: 'build', evidence: null }), aTask(found)];
+    const snapshot = aSnapshot({ builds });
+    expect(renderSummary(snapshot, [], false).join('\n')).toContain('built    1 of 2 indexes and keys');
+    expect(renderStatus(snapshot, [], false).join('\n')).toContain('  ✗ unique t_key');
+    const run = { ...snapshot.run, kind: 'validate', state: 'cancelled' } as const;
+    expect(renderSummary({ ...snapshot, run }, [], false)[1]).toBe('  nothing was changed: it only read');
   });
 
   it('names the cause of a failure and what to do', () => {
@@ -183,6 +194,11 @@ describe('a plain line', () => {
     const verifying = aSnapshot({ checks: [aTask({}), aTask({ state: 'running' })] });
     verifying.run = { ...verifying.run, phase: 'verify', findings: 1 };
     expect(renderLine(verifying)).toMatch(/verify {2}32% {2}checks 1 of 2 {2}1 finding$/);
+    const attempt = { kind: 'check', label: 'digest', relation: 'public.t', seconds: 492 };
+    verifying.attempts = [attempt as RunningAttempt];
+    const running = 'running digest on public.t for 8:12';
+    expect(renderLine(verifying)).toContain(`checks 1 of 2  ${running}  1 finding`);
+    expect(renderFrame(verifying, { columns: 80, rows: 9, color: false }).at(-1)).toBe(running);
   });
 });
 

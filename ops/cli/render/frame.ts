@@ -2,6 +2,7 @@ import type { FlowProgress, ProgressSnapshot } from '../../../src/progress/types
 import { holdText } from '../../hold-text.ts';
 import { bytes, compact, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
+import { runningChecks } from './running-checks.ts';
 import { left, printable, right, shorten, widthOf } from './text.ts';
 
 /** The room a frame may take. */
@@ -92,7 +93,10 @@ function waitingLine(snapshot: ProgressSnapshot): string | undefined {
   const trouble = snapshot.troubled[0];
   const part = snapshot.holds[0];
   if (part !== undefined) return printable(holdText(part, snapshot.at));
-  if (trouble === undefined) return fleetTrouble(snapshot);
+  if (trouble === undefined)
+    return (
+      fleetTrouble(snapshot) ?? (snapshot.run.phase === 'verify' ? runningChecks(snapshot)[0] : undefined)
+    );
   const again = trouble.notBefore === null ? trouble.state : `next try ${timeOfDay(trouble.notBefore)}`;
   const tries = trouble.failures === 0 ? 'is tried again' : `failed ${plural(trouble.failures, 'time')}`;
   return printable(`${trouble.label} ${tries} (${again}): ${trouble.error?.message ?? 'no reason recorded'}`);

@@ -1,6 +1,7 @@
 import type { ProgressSnapshot } from '../../../src/progress/types.ts';
 import { holdText } from '../../hold-text.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
+import { runningChecks } from './running-checks.ts';
 import { printable } from './text.ts';
 
 /** The figures that belong to the phase the run is in. */
@@ -19,8 +20,10 @@ function figures(snapshot: ProgressSnapshot): string[] {
     ];
   }
   if (run.phase === 'index') return [`builds ${done(builds)} of ${builds.length}`];
-  if (run.phase === 'verify')
-    return [`checks ${done(checks)} of ${checks.length}`, plural(run.findings, 'finding')];
+  if (run.phase === 'verify') {
+    const counted = `checks ${done(checks)} of ${checks.length}`;
+    return [counted, ...runningChecks(snapshot), plural(run.findings, 'finding')];
+  }
   return [];
 }
 

@@ -46,7 +46,9 @@ export function renderRuns(runs: RunSummary[], color: boolean): string[] {
 function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
   const { run, overall, waiting, holds } = snapshot;
   const eta =
-    'seconds' in overall.eta ? duration(overall.eta.seconds) : `not known yet: ${overall.eta.reason}`;
+    'seconds' in overall.eta
+      ? duration(overall.eta.seconds)
+      : `not known yet${overall.eta.reason === waiting ? '' : `: ${overall.eta.reason}`}`;
   const lines = [
     `${paint.strong(`run ${run.id}`)}  ${printable(run.name)}  ${run.kind}  ${run.state}`,
     `  phase    ${run.phase}, ${percent(overall.fraction)} of the whole`,
@@ -95,7 +97,9 @@ function flowLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
 }
 
 function taskLine(task: TaskProgress, paint: Palette): string {
-  const mark = task.state === 'done' ? paint.good('✓') : task.state === 'failed' ? paint.bad('✗') : '·';
+  const found = (task.evidence?.findings ?? 0) > 0;
+  const mark =
+    task.state === 'failed' || found ? paint.bad('✗') : task.state === 'done' ? paint.good('✓') : '·';
   const took = task.seconds === null ? '' : ` in ${task.seconds.toFixed(1)} s`;
   const again = task.notBefore === null ? '' : `, retrying at ${timeOfDay(task.notBefore)}`;
   const reason =

@@ -28,7 +28,9 @@ function figures(snapshot: ProgressSnapshot): string[] {
   const { overall, builds, checks, run } = snapshot;
   const took = `  took     ${duration(run.elapsedSeconds)} in all`;
   if (run.state === 'cancelled')
-    return ['  what was taken down is back, tables that were empty are empty again', took];
+    return run.kind === 'validate'
+      ? ['  nothing was changed: it only read', took]
+      : ['  what was taken down is back, tables that were empty are empty again', took];
   const lines: string[] = [];
   if (run.kind === 'migrate') {
     lines.push(
@@ -37,7 +39,7 @@ function figures(snapshot: ProgressSnapshot): string[] {
         plural(overall.batches.done, 'batch', 'batches'),
     );
   }
-  const built = builds.filter((task) => task.state === 'done');
+  const built = builds.filter((task) => task.state === 'done' && (task.evidence?.findings ?? 0) === 0);
   if (builds.length > 0)
     lines.push(`  built    ${built.length} of ${plural(builds.length, 'index or key', 'indexes and keys')}`);
   const done = checks.filter((task) => task.state === 'done');
