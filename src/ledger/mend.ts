@@ -23,6 +23,13 @@ const mostAtOnce = 100;
 export const deed = (by: string, did: string): string =>
   `history || jsonb_build_object('at', clock_timestamp(), 'by', ${by}::text, 'did', ${did}::text)`;
 
+async function insertMend(on: Queryable, runId: string, relation: string, spec: MendSpec): Promise<void> {
+  await on.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec) values ($1, 'mend', $2, $3, $4)`,
+    [runId, spec.flow, relation, JSON.stringify(spec)],
+  );
+}
+
 /** Marks rows as sent, without an edit of theirs, and writes the tasks that send them. The caller has them locked. */
 export async function sendRows(
   on: Queryable,
@@ -38,11 +45,10 @@ export async function sendRows(
     [ids, actor],
   );
   for (let from = 0; from < ids.length; from += mostAtOnce) {
-    const spec: MendSpec = { flow: flow.name, quarantine: ids.slice(from, from + mostAtOnce) };
-    await on.query(
-      `insert into rowfleet.task (run_id, kind, flow, relation, spec) values ($1, 'mend', $2, $3, $4)`,
-      [runId, flow.name, flow.target, JSON.stringify(spec)],
-    );
+    await insertMend(on, runId, flow.target, {
+      flow: flow.name,
+      quarantine: ids.slice(from, from + mostAtOnce),
+    });
   }
 }
 
@@ -58,11 +64,7 @@ export async function sendTakeBacks(
     `update rowfleet.quarantine set history = ${deed('$2', `'the edit is to be taken back'`)} where id = any($1)`,
     [ids, actor],
   );
-  const spec: MendSpec = { flow: flow.name, quarantine: [], takeBack: ids };
-  await on.query(
-    `insert into rowfleet.task (run_id, kind, flow, relation, spec) values ($1, 'mend', $2, $3, $4)`,
-    [runId, flow.name, flow.target, JSON.stringify(spec)],
-  );
+  await insertMend(on, runId, flow.target, { flow: flow.name, quarantine: [], takeBack: ids });
 }
 
 /** A row that is to be changed: enough to keep its values as they are kept. */
