@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { stopRun } from '../../src/control/stop.ts';
 import { RowfleetError } from '../../src/errors.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -54,7 +55,7 @@ async function watchWithFleet(
     stop.abort();
   });
   try {
-    const snapshot = await watchRun(ledger, runId, options, signal);
+    const snapshot = await watchRun(ledger, runId, { ...options, starts: fleet?.kinds ?? 0 }, signal);
     const goesOn = exitCodeOf(snapshot.run.state) === undefined;
     const interrupted = interruption.signal.aborted && goesOn;
     if (interrupted && fleet !== undefined && options.json !== true) {
@@ -111,6 +112,13 @@ async function conclude(
   return code;
 }
 
+/** The logs of a run that came to its end well are of no use any more; those of others are named once more. */
+function endLogs({ logs }: Fleet, { snapshot }: Followed, options: FollowOptions): void {
+  const { state } = snapshot.run;
+  if (state === 'verified' || state === options.until) rmSync(logs, { recursive: true, force: true });
+  else if (options.json !== true) say('', `logs of its fleet: ${logs}`);
+}
+
 /**
  * Follows a run to its end with a fleet of its own, or with `attach` one that is there: shows the progress, prints the
  * summary, and returns the exit code. Ctrl-C ends an own fleet in good order and leaves the run resumable.
@@ -132,5 +140,7 @@ export async function followRun(
       hint: `mend the cause, then: rowfleet resume${site.option} ${runId}`,
     });
   }
-  return conclude(ledger, site, followed, options);
+  const code = await conclude(ledger, site, followed, options);
+  if (fleet !== undefined) endLogs(fleet, followed, options);
+  return code;
 }

@@ -4,7 +4,8 @@ import type { PlanProblem } from '../../src/plan/types.ts';
 import { plural } from '../units.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { palette, wantsColor } from './render/color.ts';
-import { printable } from './render/text.ts';
+import { columnsOf } from './render/columns.ts';
+import { printable, wrap } from './render/text.ts';
 
 /** An error as people and scripts get it. */
 export interface Failure {
@@ -86,7 +87,7 @@ export function printWarnings(problems: PlanProblem[], color: boolean): void {
   const paint = palette(wantsColor(process.stderr, color));
   const lines = [
     `${paint.warn('note:')} ${plural(problems.length, 'remark')} on the plan`,
-    ...problems.flatMap(problemLines),
+    ...problems.flatMap(problemLines).flatMap((line) => wrap(line, columnsOf(process.stderr))),
   ];
   process.stderr.write(`${lines.join('\n')}\n`);
 }

@@ -19,6 +19,8 @@ export interface FleetOptions {
 
 /** A fleet of child processes that ends with this process, whatever ends it. */
 export interface Fleet {
+  /** Kinds of processes that it is made of. */
+  kinds: number;
   /** Folder of the processes' logs, one file each. */
   logs: string;
   /** Resolves with the reason when the fleet cannot work any more: a member it needs ends again and again. */
@@ -135,6 +137,7 @@ export function startFleet(options: FleetOptions): Fleet {
   for (const member of all) start(member);
 
   return {
+    kinds: new Set(all.map(({ args }) => args[0])).size,
     logs,
     broken,
     kill,

@@ -1,5 +1,14 @@
 #!/usr/bin/env node
-import { runCommandLine } from './run.ts';
+
+/** From the first moment on, also while the modules are loaded; what takes signals itself comes after this one. */
+function onEarlySignal(signal: NodeJS.Signals): void {
+  if (process.listenerCount(signal) > 1) return;
+  const begins = ['migrate', 'resume', 'validate', 'cancel'].includes(process.argv[2] ?? '');
+  process.stderr.write(`interrupted${begins ? ': `rowfleet status` shows what was begun' : ''}\n`);
+  process.exit(130);
+}
+process.on('SIGINT', onEarlySignal);
+process.on('SIGTERM', onEarlySignal);
 
 /** How long open handles (a queue whose server is gone, say) may keep a finished command alive. */
 const lingerMs = 2_000;
@@ -10,5 +19,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
+const { runCommandLine } = await import('./run.ts');
 await runCommandLine(process.argv);
 setTimeout(() => process.exit(), lingerMs).unref();

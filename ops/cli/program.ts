@@ -34,7 +34,8 @@ function version(): string {
 }
 
 const epilogue = `
-Exit codes: 0 verified, 1 failed, 2 usage or plan error, 3 finished with findings or rows in quarantine, 130 interrupted.
+Exit codes: 0 verified, 1 failed, 2 usage or plan error,
+  3 finished with findings or rows in quarantine, 130 interrupted.
 
 Example:
   rowfleet generate-config > plan.yaml

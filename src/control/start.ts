@@ -26,11 +26,18 @@ export interface StartRequest {
   actor: string;
 }
 
+/** What a run is, as the verb of a sentence. */
+function howItIs({ state }: Run): string {
+  if (state === 'failed') return 'failed';
+  if (state === 'findings') return 'ended with findings';
+  return state === 'quarantined' ? 'ended with rows in quarantine' : `is ${state}`;
+}
+
 function refuseUnfinished(run: Run, name: string, file: string): void {
   if (run.name !== name || run.kind !== 'migrate') return;
   throw usageError(
     'RUN_UNFINISHED',
-    `run ${run.id} of plan "${run.name}" is ${run.state} in phase ${run.phase}`,
+    `run ${run.id} of plan "${run.name}" ${howItIs(run)} in phase ${run.phase}`,
     `go on with: rowfleet resume -c ${file} ${run.id}\nor undo it with: rowfleet cancel -c ${file} ${run.id}`,
   );
 }

@@ -1,4 +1,5 @@
 import type { Session } from '../pg/session.ts';
+import type { HoldKind } from './holds.ts';
 import type { RecordedError } from './recorded-error.ts';
 import type { Phase, RunKind, RunState } from './runs.ts';
 import type { RunSettings } from './settings.ts';
@@ -25,6 +26,8 @@ export interface RunSummary {
   quarantined: number;
   /** What people set while it goes on. */
   settings: RunSettings;
+  /** What holds all of it back while it is running; people first. */
+  heldBy: HoldKind | null;
 }
 
 /** An event of a run: what a person or a process did, in words. */
@@ -38,7 +41,9 @@ const runColumns = `
   r.id, r.name, r.kind, r.state, r.phase, r.plan_file, r.revision, r.waiting, r.error, r.settings, r.created_at, r.ended_at,
   extract(epoch from coalesce(r.ended_at, statement_timestamp()) - r.created_at)::float8 as elapsed,
   (select count(*) from rowfleet.finding f where f.run_id = r.id) as findings,
-  (select count(*) from rowfleet.quarantine q where q.run_id = r.id and q.state <> 'loaded') as quarantined`;
+  (select count(*) from rowfleet.quarantine q where q.run_id = r.id and q.state <> 'loaded') as quarantined,
+  case when r.state = 'running' then (select h.kind from rowfleet.hold h where h.run_id = r.id and h.flow = ''
+    order by h.kind = 'pause' desc limit 1) end as held_by`;
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
 function toRun(row: any): RunSummary {
@@ -58,6 +63,7 @@ function toRun(row: any): RunSummary {
     findings: Number(row.findings),
     quarantined: Number(row.quarantined),
     settings: row.settings,
+    heldBy: row.held_by,
   };
 }
 

@@ -70,9 +70,10 @@ async function endWithFailure(ctx: RunContext): Promise<boolean> {
   if (failed === undefined) return false;
   const subject =
     failed.flow === null ? failed.relation : `${failed.flow} → ${failed.relation}${rangeOf(ctx, failed)}`;
+  const what = failed.kind === 'mend' ? 'refused rows that were sent again, task' : failed.kind;
   const error = {
     ...failed.error,
-    message: `${failed.kind} ${failed.id} of ${subject}: ${failed.error.message}`,
+    message: `${what} ${failed.id} of ${subject}: ${failed.error.message}`,
   };
   await closeKeeper(ctx);
   await endRun(ctx, 'failed', `failed: ${error.message}`, error);

@@ -155,6 +155,7 @@ describe('the status', () => {
 
   it('lists runs in columns', () => {
     const { run } = aSnapshot();
+    expect(renderRuns([{ ...run, heldBy: 'pause' }], false)[1]).toContain('  migrate  paused ');
     const [head, line] = renderRuns([run], false);
     expect(head).toMatch(/^run {2}plan {12}kind {5}state {4}phase {2}findings {2}started {14}took$/);
     expect(line).toMatch(

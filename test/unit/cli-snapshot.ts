@@ -40,6 +40,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       findings: 0,
       quarantined: 0,
       settings: {},
+      heldBy: null,
     },
     waiting: null,
     holds: [],

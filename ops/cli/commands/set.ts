@@ -29,7 +29,7 @@ export function addSet(program: Command): void {
       'Changes how a run copies, from its next batches on; batches that are cut already keep their size. Without ' +
         'assignments it prints what holds, and where that comes from.\n\n' +
         '  concurrency=<n>    batches under way at once, over the whole fleet\n' +
-        '  batch_seconds=<s>  how long a batch should take; at most half of timeout_per_batch\n' +
+        '  batch_seconds=<s>  how long one should take; at most half timeout_per_batch\n' +
         '  max_mb=<n>         how much a batch may carry\n\n' +
         'A value of default takes back what was set.',
     )

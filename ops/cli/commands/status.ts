@@ -9,6 +9,7 @@ import { wantsColor } from '../render/color.ts';
 import { columnsOf } from '../render/columns.ts';
 import { renderErrors } from '../render/errors.ts';
 import { renderRuns, renderStatus } from '../render/status.ts';
+import { wrap } from '../render/text.ts';
 import { runIdOf, targetOf } from '../target.ts';
 
 interface StatusOptions extends CommonOptions {
@@ -54,7 +55,12 @@ export function addStatus(program: Command): void {
         }
         const findings = await readRunFindings(ledger, runId);
         if (options.json === true) emit('status', { ...snapshot, findings });
-        else say(...renderStatus(snapshot, findings, color));
+        else
+          say(
+            ...renderStatus(snapshot, findings, color).flatMap((line) =>
+              wrap(line, columnsOf(process.stdout)),
+            ),
+          );
       });
       return exitCode.verified;
     }),

@@ -2,7 +2,7 @@ import { assignmentsOf } from '../../../src/control/settings.ts';
 import type { RecordedFinding } from '../../../src/ledger/read-findings.ts';
 import type { RunSummary } from '../../../src/ledger/read-run.ts';
 import type { RunningAttempt, TaskProgress } from '../../../src/ledger/read-tasks.ts';
-import type { ProgressSnapshot } from '../../../src/progress/types.ts';
+import type { FlowProgress, ProgressSnapshot } from '../../../src/progress/types.ts';
 import { holdText } from '../../hold-text.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
@@ -31,7 +31,7 @@ export function renderRuns(runs: RunSummary[], color: boolean): string[] {
         run.id,
         printable(run.name),
         run.kind,
-        run.state,
+        run.heldBy === null ? run.state : run.heldBy === 'pause' ? 'paused' : 'held',
         run.phase,
         count(run.findings),
         run.createdAt.toISOString().slice(0, 19).replace('T', ' '),
@@ -75,6 +75,12 @@ function headLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
   return lines;
 }
 
+/** `12 done, 4 running`: what there is none of is left out. */
+function batchesText({ done, running, waiting }: FlowProgress['batches']): string {
+  const parts = Object.entries({ done, running, waiting }).filter(([name, n]) => n > 0 || name === 'done');
+  return parts.map(([name, n]) => `${count(n)} ${name}`).join(', ');
+}
+
 function flowLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
   if (snapshot.flows.length === 0) return [];
   const [head, ...lines] = table(
@@ -87,7 +93,7 @@ function flowLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
         count(flow.rows + flow.rowsInFlight),
         count(flow.estimatedRows),
         count(flow.rowsPerSecond),
-        `${count(flow.batches.done)} done, ${count(flow.batches.running)} running, ${count(flow.batches.waiting)} waiting`,
+        batchesText(flow.batches),
         flow.batches.failed > 0 ? paint.bad(`${count(flow.batches.failed)} failed`) : '',
       ]),
     ],

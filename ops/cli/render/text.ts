@@ -33,6 +33,25 @@ export function shorten(text: string, columns: number): string {
   return `${kept}…`;
 }
 
+/**
+ * A line as several, each in at most `columns` columns where its words allow it; all but the first are set in behind
+ * where the first begins.
+ */
+export function wrap(line: string, columns: number): string[] {
+  if (widthOf(line) <= columns) return [line];
+  const indent = `${/^ */.exec(line)?.[0] ?? ''}    `;
+  const lines: string[] = [];
+  let current = '';
+  for (const word of line.split(/(?<=\S) (?=\S)/)) {
+    const next = current === '' ? word : `${current} ${word}`;
+    if (current !== '' && widthOf(next) > columns) {
+      lines.push(current);
+      current = `${indent}${word.trimStart()}`;
+    } else current = next;
+  }
+  return [...lines, current];
+}
+
 /** The text in exactly `columns` columns, filled with spaces on the right. */
 export function left(text: string, columns: number): string {
   const fitted = shorten(text, columns);
