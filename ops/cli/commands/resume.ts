@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Command } from 'commander';
 import { liftPause, resumeFlow } from '../../../src/control/pause.ts';
 import { resumeRun } from '../../../src/control/resume.ts';
@@ -25,7 +26,7 @@ interface ResumeOptions extends RunOptions {
   flow?: string;
 }
 
-/** Seconds since a process was seen last that count as present: it says that it lives every second. */
+/** Seconds within which a process that lives is seen: it says so every second. */
 const presentSeconds = 3;
 
 /** Lets one flow go on; a run that has stopped or ended needs `resume` for itself. */
@@ -65,9 +66,12 @@ async function wentOn(ledger: Ledger, run: Run, options: ResumeOptions): Promise
 
 /** Whether a run that is running has its fleet: a second one would only be in its way. */
 async function hasFleet(ledger: Ledger, run: Run): Promise<boolean> {
-  if (run.state !== 'running') return false;
-  const workers = await readPresentWorkers(ledger, presentSeconds);
-  return workers.some(({ kind }) => kind === 'scheduler');
+  const hasScheduler = async () =>
+    (await readPresentWorkers(ledger, presentSeconds)).some(({ kind }) => kind === 'scheduler');
+  if (run.state !== 'running' || !(await hasScheduler())) return false;
+  // One that was killed a moment ago was seen too; who lives is seen again.
+  await sleep(presentSeconds * 1000);
+  return hasScheduler();
 }
 
 async function resume(ledger: Ledger, site: RunSite, run: Run, given: ResumeOptions): Promise<ExitCode> {
