@@ -1,7 +1,7 @@
 import { RowfleetError } from '../errors.ts';
 import type { LoadedRows } from '../ledger/flows.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
-import type { CheckContext } from './run-check.ts';
+import type { CheckContext } from './check-context.ts';
 import { countSource } from './source-counts.ts';
 import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
 

@@ -1,6 +1,6 @@
 import { display, type RelationName } from '../pg/quote.ts';
+import type { CheckContext } from './check-context.ts';
 import { flowsInto } from './comparison.ts';
-import type { CheckContext } from './run-check.ts';
 import { countOutputs } from './source-counts.ts';
 import { countTarget } from './target-rows.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';

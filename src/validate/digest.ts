@@ -1,10 +1,10 @@
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { CheckContext } from './check-context.ts';
 import { type Comparison, compareTarget } from './comparison.ts';
 import type { KeyDifference } from './merge-digests.ts';
 import { differenceFinding, type Opened, openDifference } from './open-difference.ts';
 import { type Bucket, readBuckets } from './read-digests.ts';
-import type { CheckContext } from './run-check.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';
 
 /** Rows, of both sides together, that are looked at one by one when buckets differ. */

@@ -1,9 +1,9 @@
 import { display, type RelationName } from '../pg/quote.ts';
+import type { CheckContext } from './check-context.ts';
 import type { Comparison } from './comparison.ts';
 import { differenceDetails } from './difference-details.ts';
 import { type DigestRow, type KeyDifference, mergeDigests } from './merge-digests.ts';
 import { readSorted } from './read-digests.ts';
-import type { CheckContext } from './run-check.ts';
 import type { Finding } from './types.ts';
 
 /** What was found when rows were compared one by one. */

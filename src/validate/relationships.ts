@@ -1,8 +1,8 @@
 import { duplicateKeys, type OffendingKeys, orphanKeys } from '../catalog/offending-keys.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { CheckContext } from './check-context.ts';
 import { excerpt } from './excerpt.ts';
-import type { CheckContext } from './run-check.ts';
 import { countTarget } from './target-rows.ts';
 import type { CheckOutcome, CheckSpec, FindingDetail } from './types.ts';
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
-import { type CheckContext, runCheck } from '../../src/validate/run-check.ts';
+import type { CheckContext } from '../../src/validate/check-context.ts';
+import { runCheck } from '../../src/validate/run-check.ts';
 import type { CheckOutcome, CheckSpec } from '../../src/validate/types.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
