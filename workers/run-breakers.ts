@@ -91,6 +91,8 @@ export class RunBreakers {
   async look(): Promise<void> {
     await this.#restore();
     for (const result of await this.#news()) await this.#hear(result);
+    // What was found is about the failures of then.
+    if (!this.#circuits.source.isOpen && this.#found === 'silent') this.#found = undefined;
     for (const [cause, circuit] of Object.entries(this.#circuits) as [Cause, Circuit][]) {
       if (circuit.isOpen && !this.#held.has(cause) && this.#isConfirmed(cause))
         await this.#hold(cause, circuit);
