@@ -159,9 +159,28 @@ export async function startTestRun(
   });
 }
 
+/** What a run that does not end was about: its phase, what it waits for, its open tasks and its last events. */
+async function whereItStands({ pool }: Ledger, runId: string): Promise<string> {
+  const { phase, waiting } = await readRun(pool, runId);
+  const { rows: tasks } = await pool.query(
+    `select id, kind, flow, mode, state, attempt, not_before, error ->> 'message' as error from rowfleet.task
+      where run_id = $1 and state in ('waiting', 'running') limit 5`,
+    [runId],
+  );
+  const { rows: holds } = await pool.query('select kind, reason from rowfleet.hold where run_id = $1', [
+    runId,
+  ]);
+  const { rows: events } = await pool.query(
+    'select at, message from rowfleet.event where run_id = $1 order by id desc limit 6',
+    [runId],
+  );
+  const { rows: workers } = await pool.query('select id, seen_at, trouble, away from rowfleet.worker');
+  return JSON.stringify({ phase, waiting, tasks, holds, events, workers }, null, 1);
+}
+
 /** Waits until a run has ended; fails at once, with its error, when it ends in another state than `state`. */
-export function ended(ledger: Ledger, runId: string, state: Run['state'] = 'verified'): Promise<Run> {
-  return until(
+export async function ended(ledger: Ledger, runId: string, state: Run['state'] = 'verified'): Promise<Run> {
+  const end = until(
     `run ${runId} is ${state}`,
     async () => {
       const run = await readRun(ledger.pool, runId);
@@ -179,6 +198,10 @@ export function ended(ledger: Ledger, runId: string, state: Run['state'] = 'veri
     },
     120,
   );
+  return end.catch(async (error: Error) => {
+    if (error.message.includes('in vain')) error.message += `: ${await whereItStands(ledger, runId)}`;
+    throw error;
+  });
 }
 
 /** A new folder for barriers. */

@@ -54,7 +54,8 @@ async function expectWholeButOne(runId: string): Promise<void> {
   expect((await attemptsOf(ledger, runId)).doneTwice).toBe(0);
 }
 
-it('a process killed at any of the barriers loses nothing', async () => {
+// One kill after the other, each followed by a lease that has to run out.
+it('a process killed at any of the barriers loses nothing', { timeout: 300_000 }, async () => {
   scenario = await createScenario();
   await refuseOneRow(scenario);
   await expectWholeButOne(await killAtEach(barrierNames));

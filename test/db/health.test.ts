@@ -181,5 +181,5 @@ test('the size of the database', async () => {
   await app.query(`create table public.big as select repeat('x', 1000) from generate_series(1, 20000)`);
   const after = await readDatabaseSize(app);
   expect(after.value - before.value).toBeGreaterThan(0.02);
-  expect(after.what).toBe('the target database has 0.0 GB');
+  expect(after.what).toMatch(/^the target database has 0\.0\d+ GB$/);
 });
