@@ -3,7 +3,13 @@ import { cutBatch, remainingBlocks } from '../copy/cut.ts';
 import { readRelations } from '../copy/keeper.ts';
 import { nextBatchBlocks } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
-import { insertBatch, readOpenTasks, readRecentBatches, readTooManyBlocks } from '../ledger/tasks.ts';
+import {
+  insertBatch,
+  isCopyDone,
+  readOpenTasks,
+  readRecentBatches,
+  readTooManyBlocks,
+} from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
@@ -68,7 +74,8 @@ export async function copy(ctx: RunContext): Promise<PhaseResult> {
   const batches = open.filter((task) => task.kind === 'batch').length;
   await fillHorizon(ctx, flows, batches);
   await buildIndexes(ctx, flows);
-  if (batches > 0 || flows.some((flow) => !flow.cutDone && !flow.cancelled)) return 'stay';
+  // Not only that none is open: one may have failed since this look began.
+  if (!(await isCopyDone(ctx.ledger, ctx.run.id))) return 'stay';
   await closeKeeper(ctx);
   return 'next';
 }

@@ -5,6 +5,7 @@ import { lockRun, RunChanged } from '../../src/ledger/lock-run.ts';
 import { readRun, setWaiting } from '../../src/ledger/runs.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import type { RunContext } from '../../src/run/context.ts';
+import { copy } from '../../src/run/copy.ts';
 import { asDriver, asLeader, settleObject } from '../../src/run/lead.ts';
 import { withTarget } from '../../src/run/target.ts';
 import { until } from '../fleet-processes.ts';
@@ -106,4 +107,20 @@ test('who was overtaken settles no object, nor does a look at a run that people 
   await expect(settle(look)).rejects.toThrow(RunChanged);
   await expect(asDriver(look, (tx) => setWaiting(tx, runId, 'old'))).rejects.toThrow(RunChanged);
   await settle(await looking('4'));
+});
+
+test('a copy is not over while a batch of it has failed', async () => {
+  const keeper = { alive: true, epoch: { relations: {} }, close: async () => {} };
+  const ctx = {
+    ...{ target: ledger.pool, ledger: ledger.pool, epoch: '4', signal: new AbortController().signal },
+    ...{ run: await readRun(ledger.pool, runId), keeper, heldFlows: new Set() },
+  } as unknown as RunContext;
+  const { rows } = await ledger.pool.query(
+    `insert into rowfleet.task (run_id, kind, flow, relation, spec, state)
+     values ($1, 'batch', 'f', 'public.t', '{}', 'failed') returning id`,
+    [runId],
+  );
+  expect(await copy(ctx)).toBe('stay');
+  await ledger.pool.query(`update rowfleet.task set state = 'done' where id = $1`, [rows[0].id]);
+  expect(await copy(ctx)).toBe('next');
 });
