@@ -65,3 +65,31 @@ export async function readKeys(session: Session, oids: number[]): Promise<Map<nu
   );
   return new Map(rows.map(({ relation, key }) => [relation, key]));
 }
+
+/** The columns that a valid btree index of a relation begins with: ranges of them are read without the rest. */
+export async function readRangeColumns(session: Session, oid: number): Promise<string[]> {
+  const { rows } = await session.query<{ name: string }>(
+    `select distinct a.attname::text as name
+       from pg_catalog.pg_index i
+       join pg_catalog.pg_class c on c.oid = i.indexrelid
+       join pg_catalog.pg_am m on m.oid = c.relam and m.amname = 'btree'
+       join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = (i.indkey::int2[])[0]
+      where i.indrelid = $1 and i.indisvalid and i.indpred is null`,
+    [oid],
+  );
+  return rows.map(({ name }) => name);
+}
+
+/** The unique keys of plain columns that a relation has. */
+export async function readUniqueKeys(session: Session, oid: number): Promise<string[][]> {
+  const { rows } = await session.query<{ key: string[] }>(
+    `select (select pg_catalog.array_agg(a.attname::text order by k.ordinality)
+         from pg_catalog.unnest(i.indkey::int2[]) with ordinality k (attnum, ordinality)
+         join pg_catalog.pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+        where k.ordinality <= i.indnkeyatts) as key
+       from pg_catalog.pg_index i
+      where i.indrelid = $1 and i.indisunique and i.indisvalid and i.indpred is null and i.indexprs is null`,
+    [oid],
+  );
+  return rows.map(({ key }) => key);
+}

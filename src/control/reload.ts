@@ -127,7 +127,7 @@ async function reloadBatches(tx: Session, run: Run, ids: string[], flow?: string
   for (const task of tasks) {
     refuseTask(task);
     const of = run.plan.flows.find(({ name }) => name === task.flow)!;
-    ownRows(run.plan, of, 'blocks', before[display(of.target)] ?? 0);
+    ownRows(run.plan, of, 'batch', before[display(of.target)] ?? 0);
     flows.add(of);
   }
   await reopenTasks(tx, ids, { reload: true });

@@ -34,7 +34,7 @@ async function isComplete(tx: Session, run: Run): Promise<boolean> {
 }
 
 /** Whether a flow's loaded rows may be loaded again as `scope`; the reason where not. */
-function refusalOf(plan: ResolvedPlan, flow: string, scope: 'blocks' | 'whole', before: number) {
+function refusalOf(plan: ResolvedPlan, flow: string, scope: 'batch' | 'whole', before: number) {
   try {
     ownRows(plan, plan.flows.find(({ name }) => name === flow)!, scope, before);
     return undefined;
@@ -69,7 +69,7 @@ async function consequenceOf(
     if (refusal === undefined) return { flow, kind: 'reload', standing, together: [] };
     throw refused(flow, refusal.message, 'cancel the run and start anew');
   }
-  if (rows === 'values' && refusalOf(plan, flow, 'blocks', before) === undefined)
+  if (rows === 'values' && refusalOf(plan, flow, 'batch', before) === undefined)
     return { flow, kind: 'batches', standing, together: [] };
   if (before > 0)
     throw refused(

@@ -9,11 +9,12 @@ import { sqlState } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { blockRange, copyInStatement, copyOutStatement } from '../plan/select.ts';
+import { copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
+import { rangeOfBatch } from './range-of-batch.ts';
 import { relay } from './relay.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
@@ -102,10 +103,9 @@ async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTall
   await checkUnmoved(source, flow, epoch);
   await barrier('copy.extract');
   if (claim.mode === 'reload') return reloadBatch({ ...input, flow }, epoch);
-  const { leaf, fromBlock, toBlock } = claim.spec as BatchSpec;
-  const range = blockRange(flow.leaves[leaf]!, fromBlock, toBlock);
+  const range = await rangeOfBatch(target, claim.runId, flow, claim.spec as BatchSpec);
   const copied: QuarantineTally =
-    claim.mode === 'corner' && range.leaf.hasCtid
+    claim.mode === 'corner' && range.leaf?.hasCtid
       ? await cornerBatch({ ...input, flow }, range)
       : await relay(
           { session: source, statement: copyOutStatement(flow, range) },

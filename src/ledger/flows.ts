@@ -2,8 +2,10 @@ import type { Queryable } from './ledger.ts';
 
 /** Where cutting a flow into batches stands. Block numbers are PostgreSQL's 8 kB pages. */
 export interface CutState {
-  /** Blocks of each leaf when the copy began, in the flow's leaf order. */
+  /** Blocks of each leaf when the copy began, in the flow's leaf order. Of a flow that groups: one number, of its ranges between bounds. */
   blocks: number[];
+  /** What parts the ranges of a flow that groups, ascending, as text: one fewer than they are. */
+  bounds?: string[];
   /** The server's estimate of rows a block, before any batch has measured it. */
   rowsPerBlock: number;
   leaf: number;
@@ -57,6 +59,15 @@ export async function readFlows(
     [runId],
   );
   return rows;
+}
+
+/** What parts the ranges of a flow that groups, as text. */
+export async function readBounds(on: Queryable, runId: string, name: string): Promise<string[]> {
+  const { rows } = await on.query(
+    `select coalesce(cut -> 'bounds', '[]') as bounds from rowfleet.flow where run_id = $1 and name = $2`,
+    [runId, name],
+  );
+  return rows[0]?.bounds ?? [];
 }
 
 /** Starts flows again from nothing: their batches go, with what these put into quarantine, and cutting begins anew. In a read committed transaction that empties the target too. */

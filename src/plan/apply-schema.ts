@@ -20,7 +20,10 @@ export async function schemaIsMissing(plan: Plan, target: Session): Promise<bool
   if (plan.schema.length === 0) return false;
   const relations = new Relations(await readRelations(target));
   const searchPath = await readSearchPath(target);
-  const named = [...plan.flows.map(({ to }) => to), ...(plan.tables === '*' ? [] : plan.tables)];
+  const named = [
+    ...plan.flows.flatMap(({ outputs }) => outputs.map(({ to }) => to)),
+    ...(plan.tables === '*' ? [] : plan.tables),
+  ];
   const missing = named.some((name) => findTable(relations, searchPath, name).relation === undefined);
   return missing || (plan.tables === '*' && !relations.all.some(({ ofExtension }) => !ofExtension));
 }

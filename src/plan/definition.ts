@@ -154,23 +154,99 @@ const url = text.describe(
   'A libpq URL: postgres://user@host:5432/database?sslmode=verify-full, or ${VARIABLE}.',
 );
 
+const expressions = z.union([text, z.array(text).min(1)]);
+
+const column = z.union([
+  z.string(),
+  z.number(),
+  z.boolean(),
+  z.strictObject({
+    id_map: text.optional().describe('The id map that gives the new id.'),
+    key: expressions.optional().describe('The old key, as the map has it: an expression, or a list of them.'),
+    lookup: text.optional().describe('A table of the target to look in.'),
+    by: z
+      .record(text, z.string())
+      .optional()
+      .describe('Its column: SQL expression over the source that it must equal.'),
+    take: text.optional().describe('Its column whose value is taken.'),
+    missing: z
+      .enum(['error', 'null'])
+      .optional()
+      .describe('What a key gives that is not there. Defaults to error: the row is refused.'),
+  }),
+]);
+
+const columns = z
+  .record(text, column)
+  .refine((all) => Object.keys(all).length > 0, 'must name at least one column')
+  .describe('Target column: SQL expression over the source, or where its value is looked up.');
+
+/** What one output of a flow consists of. */
+const output = {
+  to: text.optional().describe('The target table. It exists, or schema creates it.'),
+  where: text.optional().describe('Which rows of the driving table count, as an SQL condition.'),
+  columns: columns.optional(),
+  on_conflict: z
+    .enum(['error', 'skip', 'update', 'merge'])
+    .optional()
+    .describe(
+      'Of rows with one conflict_key: error: refused; skip: the first in the order stays; update: the last one does; merge: each column takes its first value that is not null. Defaults to error.',
+    ),
+  conflict_key: z
+    .array(text)
+    .min(1)
+    .optional()
+    .describe('Target columns that tell what on_conflict is about. Defaults to the key of the table.'),
+  order: expressions
+    .optional()
+    .describe('Expressions as in ORDER BY, with desc and nulls last: what on_conflict goes by.'),
+};
+
 const flow = z
   .strictObject({
     name: name.describe('What status and findings call it. Unique in the plan.'),
     from: text.describe('The driving table and its alias, e.g. chunks c. Batches are ranges of it.'),
     join: text.optional().describe('Anything legal after the driving table in a FROM clause.'),
-    where: text.optional().describe('Which rows of the driving table count, as an SQL condition.'),
-    to: text.describe('The target table. It exists, or schema creates it.'),
-    columns: z
-      .record(text, z.union([z.string(), z.number(), z.boolean()]))
-      .refine((columns) => Object.keys(columns).length > 0, 'must name at least one column')
-      .describe('Target column: SQL expression over the source.'),
-    on_conflict: z
-      .literal('error')
+    join_rows: z
+      .enum(['exact', 'may_lose', 'may_multiply', 'any'])
       .optional()
-      .describe('Only error is built: a row that conflicts fails its batch.'),
+      .describe(
+        'What the join may do to driving rows. Defaults to exact: one joined row for each, or none for a left join.',
+      ),
+    group_by: expressions
+      .optional()
+      .describe('An output row for each group of driving rows; columns may hold aggregates.'),
+    window_by: expressions
+      .optional()
+      .describe('An output row for each driving row; columns may hold window functions over these groups.'),
+    ...output,
+    outputs: z
+      .array(
+        z.strictObject({
+          name: name.optional().describe('Defaults to the names of flow and table.'),
+          ...output,
+        }),
+      )
+      .min(1)
+      .optional()
+      .describe(
+        'Several target tables that are filled in one read of the source, instead of to and columns.',
+      ),
   })
-  .describe('One mapping from a driving table to a target table.');
+  .describe('One mapping from a driving table to one target table or several.');
+
+const idMap = z
+  .strictObject({
+    from: text.describe('The table whose keys are mapped, and its alias.'),
+    where: text.optional().describe('Which of its rows, as an SQL condition.'),
+    key: expressions.describe(
+      'The old key: an expression over the table, or a list of them. Unique, never NULL.',
+    ),
+    new: z
+      .enum(['uuid', 'sequence'])
+      .describe('What a new id is: a random uuid, or the next whole number from 1.'),
+  })
+  .describe('A durable map from old keys to new ones, kept in the ledger after the run.');
 
 /** The plan file, key by key: what parsing checks and what the JSON Schema for editors is generated from. */
 export const planDefinition = z
@@ -189,6 +265,13 @@ export const planDefinition = z
       .union([z.literal('*'), z.array(text).min(1)])
       .optional()
       .describe('Tables to copy in their own shape under the same name, or "*" for every table.'),
+    id_maps: z
+      .record(
+        z.string().regex(/^[a-z_][a-z0-9_]{0,40}$/, 'must be lower-case letters, digits and _, 41 at most'),
+        idMap,
+      )
+      .optional()
+      .describe('Maps from old keys to new ones, by their names.'),
     flows: z.array(flow).min(1).optional().describe('Mappings into a new shape.'),
     consistency: z
       .literal('window')

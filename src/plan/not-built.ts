@@ -28,7 +28,6 @@ const migration: Record<string, Rule> = {
 };
 
 const flow: Record<string, Rule> = {
-  transform: always('transform (a function per row)', 'Write the mapping as SQL expressions under columns.'),
   on_conflict: (value) =>
     value === 'error'
       ? undefined
@@ -36,11 +35,11 @@ const flow: Record<string, Rule> = {
           message: `on_conflict: ${String(value)} is not built yet`,
           hint: 'Leave it out or write error: a row that conflicts fails its batch.',
         },
-  group_by: always('group_by', 'Group in a subquery under join, one output row for a driving row.'),
-  outputs: always('several outputs of one flow', 'Write a flow for each target table.'),
+  transform: always('transform (a function per row)', 'Write the mapping as SQL expressions under columns.'),
 };
 
 const plan: Record<string, Rule> = {
+  id_maps: always('id_maps', 'Leave it out.'),
   consistency: (value) =>
     value === 'window'
       ? undefined

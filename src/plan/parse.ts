@@ -4,20 +4,13 @@ import { usageError } from '../errors.ts';
 import { type PlanDocument, planDefinition } from './definition.ts';
 import { durationMs } from './duration.ts';
 import { specFromSettings, specFromUrl } from './endpoint-spec.ts';
-import { parseDriving } from './names.ts';
 import { takeOutNotBuilt } from './not-built.ts';
 import { Problems } from './problems.ts';
+import { readFlows, readIdMaps } from './read-flows.ts';
 import { reportIssue } from './report-issue.ts';
-import {
-  changingPart,
-  faultOfCondition,
-  faultOfExpression,
-  faultOfJoin,
-  type TextFault,
-} from './sql-rules.ts';
 import { readThrottle } from './throttle.ts';
-import type { EndpointSpec, FlowSpec, Plan, PlanProblem, Settings } from './types.ts';
-import { type PathSegment, readYaml } from './yaml-document.ts';
+import type { EndpointSpec, Plan, PlanProblem, Settings } from './types.ts';
+import { readYaml } from './yaml-document.ts';
 
 /** A plan file, read. `plan` is missing when a problem is an error. */
 export interface ParsedPlan {
@@ -84,46 +77,6 @@ function readSchema(document: PlanDocument, file: string, problems: Problems): s
   });
 }
 
-function checkFlow(flow: FlowSpec, path: PathSegment[], problems: Problems): void {
-  const check = (key: PathSegment[], fault: TextFault | undefined) => {
-    if (fault) problems.error([...path, ...key], fault.message, fault.hint);
-  };
-  if (!parseDriving(flow.from)) {
-    const hint = 'For example: chunks c, or "My Table" as t. What it is joined with belongs under join.';
-    problems.error([...path, 'from'], 'is not one table and its alias', hint);
-  }
-  if (flow.join !== undefined) check(['join'], faultOfJoin(flow.join));
-  if (flow.where !== undefined) check(['where'], faultOfCondition(flow.where));
-  for (const [column, expression] of Object.entries(flow.columns)) {
-    check(['columns', column], faultOfExpression(expression));
-    const changing = changingPart(expression);
-    if (changing !== undefined)
-      problems.warning(
-        [...path, 'columns', column],
-        `${changing} gives another value each time, so the validator will find every row different`,
-        'Write the value itself, or let the target column have it as its default and leave it out.',
-      );
-  }
-}
-
-function readFlows(document: PlanDocument, problems: Problems): FlowSpec[] {
-  const flows = (document.flows ?? []).map((flow) => ({
-    ...flow,
-    columns: Object.fromEntries(Object.entries(flow.columns).map(([name, value]) => [name, String(value)])),
-  }));
-  for (const [i, flow] of flows.entries()) {
-    checkFlow(flow, ['flows', i], problems);
-    const earlier = flows.findIndex(({ name }) => name === flow.name);
-    if (earlier < i)
-      problems.error(
-        ['flows', i, 'name'],
-        `the flow ${flow.name} stands in the plan twice`,
-        'Flow names are unique.',
-      );
-  }
-  return flows;
-}
-
 function readTables(document: PlanDocument, problems: Problems): string[] | '*' {
   const tables = document.tables ?? (document.flows === undefined ? '*' : []);
   if (tables !== '*') {
@@ -160,6 +113,7 @@ export function parsePlan(text: string, file: string): ParsedPlan {
     schema: readSchema(document, path, problems),
     settings: readSettings(document, problems),
     tables: readTables(document, problems),
+    idMaps: readIdMaps(document, problems),
     flows: readFlows(document, problems),
     allowNonEmpty: document.allow_non_empty ?? false,
     dryRun: document.migration?.dry_run ?? false,

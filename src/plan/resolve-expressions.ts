@@ -5,15 +5,9 @@ import { setSearchPath } from '../pg/transaction.ts';
 import type { ResolveContext } from './context.ts';
 import type { DescribedColumn, Describer } from './describe.ts';
 import type { TypedExpression } from './resolve-columns.ts';
-import { fromClause, whereClause } from './select.ts';
+import { type Frame, selectRows } from './select.ts';
 import { lex, nameOf } from './sql-text.ts';
-import type { FlowSpec, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
-
-/** What a flow's texts stand in, before its columns are known. */
-export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where'>;
-
-const asFlow = (frame: Frame): ResolvedFlow => frame as ResolvedFlow;
 
 /** The server's error as a problem; its own hint first. */
 export function reportServerError(
@@ -29,38 +23,40 @@ export function reportServerError(
 const perBatch: Record<string, [message: string, hint: string]> = {
   '42803': [
     'it is an aggregate over the batch',
-    'Aggregate in a subquery under join, one row for a driving row.',
+    'Give the flow a group_by, or aggregate in a subquery under join.',
   ],
   '42P20': [
     'it is a window function over the batch',
-    'Compute it in a subquery over the whole table, under join.',
+    'Give the flow a window_by, or compute it in a subquery over the whole table, under join.',
   ],
   '0A000': ['it may give several rows', 'Put the function under join: cross join lateral f(…) as x.'],
 };
 
-/** Whether join and where are right; each is reported where it stands. */
-async function checkFrame(
+/** Whether the parts of a frame are right, each held to the server with those before it; what is wrong is reported where it stands. */
+export async function checkFrames(
   ctx: ResolveContext,
   describer: Describer,
-  frame: Frame,
-  path: PathSegment[],
+  frames: { frame: Frame; path: PathSegment[] }[],
 ): Promise<boolean> {
-  const steps: [key: string, frame: Frame][] = [
-    ['from', { ...frame, join: '', where: '' }],
-    ['join', { ...frame, where: '' }],
-    ['where', frame],
-  ];
-  for (const [key, partial] of steps) {
-    if (key !== 'from' && frame[key as 'join' | 'where'] === '') continue;
-    const { error } = await describer.describe(
-      `select 1 ${fromClause(asFlow(partial))} ${whereClause(asFlow(partial))}`,
-    );
-    if (error) {
-      reportServerError(ctx, error, [...path, key]);
-      return false;
-    }
+  for (const { frame, path } of frames) {
+    const { error } = await describer.describe(selectRows(frame, ['1']));
+    if (!error) continue;
+    reportServerError(ctx, error, path);
+    return false;
   }
   return true;
+}
+
+/**
+ * A statement that is refused where an expression is an aggregate over the batch, or a set: neither may stand in a
+ * condition. Window functions may not either, but in a CASE, and an aggregate not beside a plain column.
+ */
+function alone(frame: Frame, expression: string): string {
+  const isNull = `(${expression}\n) is null`;
+  if (frame.grouping?.kind === 'group') return `${selectRows(frame, ['1'])} having ${isNull}`;
+  if (frame.grouping?.kind === 'window')
+    return selectRows(frame, [`case when ${isNull} then 1 end`, `${frame.alias} is null`]);
+  return selectRows(frame, ['1'], { conditions: [isNull] });
 }
 
 async function describeOne(
@@ -70,10 +66,7 @@ async function describeOne(
   expression: string,
   path: PathSegment[],
 ): Promise<DescribedColumn | undefined> {
-  const from = fromClause(asFlow(frame));
-  const { columns, error } = await describer.describe(
-    `select (${expression}\n) ${from} ${whereClause(asFlow(frame))}`,
-  );
+  const { columns, error } = await describer.describe(selectRows(frame, [`(${expression}\n)`]));
   if (error) {
     reportServerError(ctx, error, path);
     return undefined;
@@ -86,19 +79,18 @@ async function describeOne(
     );
     return undefined;
   }
-  const conditions = whereClause(asFlow(frame), [`(${expression}\n) is null`]);
-  const inCondition = await describer.describe(`select 1 ${from} ${conditions}`);
-  if (inCondition.error) {
-    const known = perBatch[inCondition.error.code ?? ''];
+  const proven = await describer.describe(alone(frame, expression));
+  if (proven.error) {
+    const known = perBatch[proven.error.code ?? ''];
     if (known) ctx.problems.error(path, ...known);
-    else reportServerError(ctx, inCondition.error, path);
+    else reportServerError(ctx, proven.error, path);
     return undefined;
   }
   return columns[0];
 }
 
 /** The driving table's column that an expression is, and nothing else. */
-function bareColumn(
+export function bareColumn(
   expression: string,
   alias: string,
   columns: ReadonlySet<string>,
@@ -114,44 +106,40 @@ function bareColumn(
   return name !== undefined && columns.has(name) ? name : undefined;
 }
 
+/** An expression of the plan, and where it stands. */
+export interface PlacedExpression {
+  text: string;
+  path: PathSegment[];
+}
+
 /**
- * Asks the source what each expression of a flow is, without running any of them: as a select list item of its own,
- * and as a condition, which neither aggregates nor sets can be. Expressions that are wrong are reported and left out.
+ * Asks the source what each expression of a frame is, without running any of them: as a select list item of its own,
+ * and as a condition, which neither aggregates nor sets can be. Of expressions that are wrong, which is reported, the
+ * answer is undefined.
  */
 export async function typeExpressions(
   ctx: ResolveContext,
   describer: Describer,
   frame: Frame,
-  spec: FlowSpec,
   drivingColumns: ReadonlySet<string>,
-  path: PathSegment[],
-): Promise<Map<string, TypedExpression> | undefined> {
-  if (!(await checkFrame(ctx, describer, frame, path))) return undefined;
-  const found: [name: string, described: DescribedColumn][] = [];
-  for (const [name, expression] of Object.entries(spec.columns)) {
-    const described = await describeOne(ctx, describer, frame, expression, [...path, 'columns', name]);
-    if (described) found.push([name, described]);
-  }
+  expressions: PlacedExpression[],
+): Promise<(TypedExpression | undefined)[]> {
+  const described: (DescribedColumn | undefined)[] = [];
+  for (const { text, path } of expressions)
+    described.push(await describeOne(ctx, describer, frame, text, path));
   // The empty path, for qualified names.
   await setSearchPath(ctx.source.session, []);
+  const known = described.filter((each) => each !== undefined);
   const types = await formatTypes(
     ctx.source.session,
-    found.map(([, { typeOid, typmod }]) => ({ oid: typeOid, typmod })),
+    known.map(({ typeOid, typmod }) => ({ oid: typeOid, typmod })),
   );
   await setSearchPath(ctx.source.session, ctx.source.searchPath);
-  return new Map(
-    found.map(([name, described], i) => {
-      const expression = spec.columns[name]!;
-      const sourceColumn = bareColumn(expression, frame.alias, drivingColumns, frame.join !== '');
-      return [
-        name,
-        {
-          expression,
-          ...described,
-          type: types[i]!,
-          ...(sourceColumn === undefined ? {} : { sourceColumn }),
-        },
-      ];
-    }),
-  );
+  return expressions.map(({ text }, i) => {
+    const is = described[i];
+    if (is === undefined) return undefined;
+    const sourceColumn = bareColumn(text, frame.alias, drivingColumns, frame.join !== '');
+    const type = types[known.indexOf(is)]!;
+    return { expression: text, ...is, type, ...(sourceColumn === undefined ? {} : { sourceColumn }) };
+  });
 }

@@ -5,11 +5,12 @@ import { display, ident } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import type { Describer } from './describe.ts';
 import { findRelation, findTable, parseDriving } from './names.ts';
-import { findColumn, type MappedColumn, mapColumn, reportMissingValues } from './resolve-columns.ts';
-import { type Frame, reportServerError, typeExpressions } from './resolve-expressions.ts';
+import { checkFrames, reportServerError } from './resolve-expressions.ts';
+import { resolveGrouping } from './resolve-grouping.ts';
+import { resolveColumns } from './resolve-mapping.ts';
 import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './resolve-relations.ts';
-import { batchSelect, blockRange, fromClause, whereClause } from './select.ts';
-import type { FlowSpec, ResolvedFlow } from './types.ts';
+import { batchSelect, blockRange, carried, type Frame, rangeOf, selectRows } from './select.ts';
+import type { FlowSpec, OutputSpec, ResolvedColumn, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
 /** A flow held against both catalogs, with the target relation it fills. */
@@ -19,16 +20,15 @@ export interface FlowResult {
   path: PathSegment[];
 }
 
-const relationName = ({ schema, name, oid }: Relation) => ({ schema, name, oid });
-
-function findEnds(ctx: ResolveContext, spec: FlowSpec, path: PathSegment[]) {
-  const { written, alias } = parseDriving(spec.from)!;
-  const driving = findRelation(ctx.source.relations, ctx.source.searchPath, written);
-  const target = findTable(ctx.target.relations, ctx.target.searchPath, spec.to);
-  reportMissing(ctx, 'source', [...path, 'from'], spec.from, driving);
-  reportMissing(ctx, 'target', [...path, 'to'], spec.to, target);
-  return { driving: driving.relation, target: target.relation, alias: ident(alias) };
+/** The driving table of a flow, as its outputs share it. */
+interface Driving {
+  relation: Relation;
+  columns: Column[];
+  frame: Frame;
+  leaves: ResolvedFlow['leaves'];
 }
+
+const relationName = ({ schema, name, oid }: Relation) => ({ schema, name, oid });
 
 /** Reports a failure of the whole at the column that alone fails as well; at the flow when it takes several. */
 async function reportAtColumn(
@@ -39,20 +39,29 @@ async function reportAtColumn(
   path: PathSegment[],
 ): Promise<void> {
   for (const column of flow.columns) {
-    for (const expression of [column.copyExpression, column.compareExpression]) {
-      const { error } = await describer.describe(
-        `select (${expression}\n) ${fromClause(flow)} ${whereClause(flow)}`,
-      );
-      if (!error) continue;
-      reportServerError(ctx, error, [...path, 'columns', column.name]);
-      return;
+    for (const { copyExpression, compareExpression } of carried([column])) {
+      for (const expression of [copyExpression, compareExpression]) {
+        const { error } = await describer.describe(selectRows(flow, [`(${expression}\n)`]));
+        if (!error) continue;
+        reportServerError(ctx, error, [...path, 'columns', column.name]);
+        return;
+      }
     }
   }
   reportServerError(ctx, whole, path, 'Run the SELECT that --dry-run shows in psql.');
 }
 
-const selectAll = (flow: ResolvedFlow, expressions: string[]): string =>
-  `select ${expressions.map((each) => `(${each}\n)`).join(', ')} ${fromClause(flow)} ${whereClause(flow)}`;
+const selectAll = (flow: ResolvedFlow, pick: (column: ResolvedColumn) => string): string =>
+  selectRows(
+    flow,
+    carried(flow.columns).map((column) => `(${pick(column)}\n)`),
+  );
+
+/** A statement of a batch, with a range in it. */
+function oneBatch(flow: ResolvedFlow): string[] {
+  if (flow.grouping !== undefined) return [batchSelect(flow, rangeOf(flow.grouping, null, null))];
+  return flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, blockRange(leaf, 1, 2)));
+}
 
 /**
  * What the server makes of the statements that loaders and the validator will run, one with a range in it: whether
@@ -64,17 +73,11 @@ async function proveStatements(
   flow: ResolvedFlow,
   path: PathSegment[],
 ): Promise<number[] | undefined> {
-  const copied = selectAll(
-    flow,
-    flow.columns.map((column) => column.copyExpression),
-  );
-  const compared = selectAll(
-    flow,
-    flow.columns.map((column) => column.compareExpression),
-  );
-  const ranges = flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, blockRange(leaf, 1, 2)));
+  const copied = selectAll(flow, (column) => column.copyExpression);
+  const compared = selectAll(flow, (column) => column.compareExpression);
+  const expected = carried(flow.columns).length;
   const reads = new Set<number>();
-  for (const statement of [copied, compared, ...ranges]) {
+  for (const statement of [copied, compared, ...oneBatch(flow)]) {
     const described = await describer.describe(statement);
     const explained = described.error ? described : await describer.explain(statement);
     if (explained.error) {
@@ -82,8 +85,8 @@ async function proveStatements(
       return undefined;
     }
     const count = described.columns?.length;
-    if (count !== flow.columns.length) {
-      const message = `its SELECT gives ${count} columns instead of ${flow.columns.length}`;
+    if (count !== expected) {
+      const message = `its SELECT gives ${count} columns instead of ${expected}`;
       ctx.problems.error(path, message, 'Write one expression for each column.');
       return undefined;
     }
@@ -92,64 +95,108 @@ async function proveStatements(
   return [...reads];
 }
 
-async function mapColumns(
+/** The driving table of a flow with what is joined to it. Undefined when something is wrong with it, which is reported. */
+async function resolveDriving(
   ctx: ResolveContext,
   describer: Describer,
-  frame: Frame,
-  spec: FlowSpec,
-  ends: { driving: Relation; target: Relation },
+  spec: Pick<FlowSpec, 'from' | 'join' | 'where' | 'grouping'>,
   path: PathSegment[],
-): Promise<MappedColumn[] | undefined> {
-  const columns: Column[] =
-    (await readColumns(ctx.target.session, [ends.target.oid])).get(ends.target.oid) ?? [];
-  const sourceColumns =
-    (await readColumns(ctx.source.session, [ends.driving.oid])).get(ends.driving.oid) ?? [];
-  const table = display(ends.target);
-  const names = Object.keys(spec.columns);
-  reportMissingValues(ctx, columns, new Set(names), table, [...path, 'columns']);
-  const known = new Set(sourceColumns.map(({ name }) => name));
-  const typed = await typeExpressions(ctx, describer, frame, spec, known, path);
-  const mapped = names.map((name) => {
-    const at = [...path, 'columns', name];
-    const column = findColumn(ctx, columns, name, table, at);
-    const given = typed?.get(name);
-    return column && given ? mapColumn(ctx, given, column, at) : undefined;
-  });
-  return typed && mapped.every((each) => each !== undefined) ? mapped : undefined;
+): Promise<Driving | undefined> {
+  const { written, alias } = parseDriving(spec.from)!;
+  const found = findRelation(ctx.source.relations, ctx.source.searchPath, written);
+  reportMissing(ctx, 'source', [...path, 'from'], spec.from, found);
+  const { relation } = found;
+  const pieces = relation && resolveLeaves(ctx, relation, false, [...path, 'from']);
+  if (!relation || !pieces) return undefined;
+  const columns = (await readColumns(ctx.source.session, [relation.oid])).get(relation.oid) ?? [];
+  const bare: Frame = {
+    driving: relationName(relation),
+    only: false,
+    alias: ident(alias),
+    join: '',
+    where: '',
+  };
+  const joined = { ...bare, join: spec.join?.trim() ?? '' };
+  const filtered = { ...joined, where: spec.where?.trim() ?? '' };
+  const right = await checkFrames(ctx, describer, [
+    { frame: bare, path: [...path, 'from'] },
+    ...(joined.join === '' ? [] : [{ frame: joined, path: [...path, 'join'] }]),
+    ...(filtered.where === '' ? [] : [{ frame: filtered, path: [...path, 'where'] }]),
+  ]);
+  if (!right) return undefined;
+  const driving = { relation, columns, frame: filtered, leaves: pieces.leaves };
+  if (spec.grouping === undefined) return driving;
+  const grouping = await resolveGrouping(ctx, describer, driving, spec.grouping, path);
+  return grouping && { ...driving, frame: { ...filtered, grouping } };
 }
 
-/** Holds one flow of the plan against both catalogs. None when something is wrong with it, which is reported. */
+const both = (a: string, b: string): string => (a === '' ? b : b === '' ? a : `(${a}\n) and (${b}\n)`);
+
+async function resolveOutput(
+  ctx: ResolveContext,
+  describer: Describer,
+  driving: Driving,
+  output: OutputSpec,
+  path: PathSegment[],
+): Promise<FlowResult | undefined> {
+  const found = findTable(ctx.target.relations, ctx.target.searchPath, output.to);
+  reportMissing(ctx, 'target', [...path, 'to'], output.to, found);
+  const target = found.relation;
+  const fillable = target !== undefined && loadable(ctx, target, [...path, 'to']);
+  const frame = { ...driving.frame, where: both(driving.frame.where, output.where?.trim() ?? '') };
+  const where = output.where === undefined ? [] : [{ frame, path: [...path, 'where'] }];
+  if (!target || !(await checkFrames(ctx, describer, where))) return undefined;
+  const known = new Set(driving.columns.map(({ name }) => name));
+  const mapped = await resolveColumns(ctx, describer, { frame, known }, target, output.columns, path);
+  if (!mapped) return undefined;
+  const flow: ResolvedFlow = {
+    name: output.name,
+    ...frame,
+    drivingKey: [],
+    leaves: driving.leaves,
+    target: { schema: target.schema, name: target.name },
+    columns: mapped.map(({ column }) => column),
+    format: mapped.every(({ binary }) => binary) ? 'binary' : 'text',
+    reads: [],
+  };
+  const oids = await proveStatements(ctx, describer, flow, path);
+  if (!oids || !fillable) return undefined;
+  const read = withTrees(ctx.source, [...oids, driving.relation.oid]);
+  return { flow: { ...flow, reads: lockable(read) }, target, path };
+}
+
+/** Flows that one COPY of the source feeds: in one format, under the locks of all. The first is the one that has batches. */
+function readTogether(results: FlowResult[]): FlowResult[] {
+  if (results.length < 2) return results;
+  const flows = results.map(({ flow }) => flow);
+  const format = flows.every((flow) => flow.format === 'binary') ? 'binary' : 'text';
+  const reads = [
+    ...new Map(flows.flatMap((flow) => flow.reads).map((each) => [display(each), each])).values(),
+  ];
+  const shared = {
+    format,
+    readWith: flows[0]!.name,
+    reads: reads.toSorted((a, b) => (display(a) < display(b) ? -1 : 1)),
+  } as const;
+  return results.map((result) => ({ ...result, flow: { ...result.flow, ...shared } }));
+}
+
+/** Holds one flow of the plan against both catalogs: a result for each of its outputs. None when something is wrong with it, which is reported. */
 export async function resolveFlow(
   ctx: ResolveContext,
   describer: Describer,
   spec: FlowSpec,
   path: PathSegment[],
-): Promise<FlowResult | undefined> {
-  const { driving, target, alias } = findEnds(ctx, spec, path);
-  const fillable = target !== undefined && loadable(ctx, target, [...path, 'to']);
-  const pieces = driving && resolveLeaves(ctx, driving, false, [...path, 'from']);
-  if (!driving || !target || !pieces) return undefined;
-  const frame: Frame = {
-    driving: relationName(driving),
-    only: false,
-    alias,
-    join: spec.join?.trim() ?? '',
-    where: spec.where?.trim() ?? '',
-  };
-  const mapped = await mapColumns(ctx, describer, frame, spec, { driving, target }, path);
-  if (!mapped) return undefined;
-  const flow: ResolvedFlow = {
-    name: spec.name,
-    ...frame,
-    drivingKey: [],
-    leaves: pieces.leaves,
-    target: { schema: target.schema, name: target.name },
-    columns: mapped.map(({ column }) => column),
-    format: mapped.every(({ binary }) => binary) ? 'binary' : 'text',
-    reads: pieces.reads,
-  };
-  const oids = await proveStatements(ctx, describer, flow, path);
-  if (!oids || !fillable) return undefined;
-  const read = withTrees(ctx.source, [...oids, driving.oid]);
-  return { flow: { ...flow, reads: lockable(read) }, target, path };
+): Promise<FlowResult[]> {
+  const driving = await resolveDriving(ctx, describer, spec, path);
+  const results: FlowResult[] = [];
+  for (const output of driving ? spec.outputs : []) {
+    const result = await resolveOutput(ctx, describer, driving!, output, [...path, ...output.path]);
+    if (result) results.push(result);
+  }
+  const { joinRows } = spec;
+  const declared = results.map((result) =>
+    joinRows === 'exact' ? result : { ...result, flow: { ...result.flow, joinRows } },
+  );
+  return readTogether(declared);
 }

@@ -79,7 +79,9 @@ async function withDrivingKeys(ctx: ResolveContext, flows: Flow[]): Promise<Flow
   );
   return flows.map((flow) => {
     const inherits = flow.leaves.length > 1 && flow.leaves.some(({ oid }) => oid === flow.driving.oid);
-    return { ...flow, drivingKey: inherits ? [] : (keys.get(flow.driving.oid) ?? []) };
+    // A group is no driving row.
+    const apart = inherits || flow.grouping?.kind === 'group';
+    return { ...flow, drivingKey: apart ? [] : (keys.get(flow.driving.oid) ?? []) };
   });
 }
 
@@ -158,8 +160,7 @@ async function resolveFlows(ctx: ResolveContext, plan: Plan): Promise<FlowResult
   const describer = await Describer.begin(ctx.source.session);
   const results: FlowResult[] = [];
   for (const [i, spec] of plan.flows.entries()) {
-    const result = await resolveFlow(ctx, describer, spec, ['flows', i]);
-    if (result) results.push(result);
+    results.push(...(await resolveFlow(ctx, describer, spec, ['flows', i])));
   }
   return results;
 }

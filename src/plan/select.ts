@@ -1,5 +1,8 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Leaf, ResolvedFlow } from './types.ts';
+import type { Grouping, Leaf, ResolvedColumn, ResolvedFlow } from './types.ts';
+
+/** What a flow's texts stand in: all that its SELECTs have behind the select list. */
+export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where' | 'grouping'>;
 
 /**
  * A physical range of one leaf: driving rows whose ctid is at least `from` and below `to`, `(block,offset)` as text; null is open.
@@ -12,6 +15,18 @@ export interface TidRange {
   /** Rows of the range that do not count. Defaults to none. */
   except?: string[];
 }
+
+/** Driving rows by the column that groups lie along, from `from` to below `to` as text; null is open, and behind the last bound come NULLs. */
+export interface KeyRange {
+  leaf?: undefined;
+  /** Absent: all driving rows. */
+  column?: string;
+  from: string | null;
+  to: string | null;
+}
+
+/** What one batch reads. */
+export type Range = TidRange | KeyRange;
 
 /** The range of blocks `fromBlock` (inclusive) to `toBlock` (exclusive; null: to the end). */
 export function blockRange(leaf: Leaf, fromBlock: number, toBlock: number | null): TidRange {
@@ -28,21 +43,47 @@ export function rowRange(leaf: Leaf, tid: string): TidRange {
   return { leaf, from: tid, to: `(${block},${Number(offset) + 1})` };
 }
 
-/** The flow's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
-export function fromClause(flow: ResolvedFlow, leaf?: Leaf): string {
-  const driving =
-    leaf === undefined && !flow.only ? qualified(flow.driving) : `only ${qualified(leaf ?? flow.driving)}`;
-  return `from ${driving} as ${flow.alias}${flow.join === '' ? '' : `\n${flow.join}\n`}`;
+/** The range of a grouped flow from one value of its column to another, as text; null is open. */
+export function rangeOf({ rangeColumn }: Grouping, from: string | null, to: string | null): KeyRange {
+  return { ...(rangeColumn === undefined ? {} : { column: rangeColumn }), from, to };
 }
 
-/** `where …` for the given conditions and the flow's own; empty where there are none. */
-export function whereClause(flow: ResolvedFlow, conditions: string[] = []): string {
-  const all = flow.where === '' ? conditions : [...conditions, `(${flow.where}\n)`];
+/** The columns that travel: a looked-up column by what it is looked up with. */
+export const carried = (columns: ResolvedColumn[]): ResolvedColumn[] =>
+  columns.flatMap((column) => column.lookup?.by ?? [column]);
+
+/** The frame's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
+export function fromClause(frame: Frame, leaf?: Leaf): string {
+  const driving =
+    leaf === undefined && !frame.only ? qualified(frame.driving) : `only ${qualified(leaf ?? frame.driving)}`;
+  return `from ${driving} as ${frame.alias}${frame.join === '' ? '' : `\n${frame.join}\n`}`;
+}
+
+/** `where …` for the given conditions and the frame's own; empty where there are none. */
+export function whereClause(frame: Frame, conditions: string[] = []): string {
+  const all = frame.where === '' ? conditions : [...conditions, `(${frame.where}\n)`];
   return all.length === 0 ? '' : `where ${all.join(' and ')}`;
 }
 
+function groupClause({ grouping }: Frame): string {
+  if (grouping?.kind !== 'group') return '';
+  return `group by ${grouping.by.map((expression) => `(${expression}\n)`).join(', ')}`;
+}
+
+/** A SELECT over a flow's frame: of all driving rows, or of one leaf's, under the given conditions besides the frame's own. */
+export function selectRows(
+  frame: Frame,
+  list: string[],
+  { leaf, conditions = [] }: { leaf?: Leaf; conditions?: string[] } = {},
+): string {
+  const clauses = [fromClause(frame, leaf), whereClause(frame, conditions), groupClause(frame)];
+  return `select ${list.join(', ')} ${clauses.filter((clause) => clause !== '').join(' ')}`;
+}
+
 /** What a driving row under the given alias must be to stand in a range. */
-export function rangeConditions(alias: string, { leaf, from, to, except = [] }: TidRange): string[] {
+export function rangeConditions(alias: string, range: Range): string[] {
+  if (range.leaf === undefined) return keyConditions(alias, range);
+  const { leaf, from, to, except = [] } = range;
   if (!leaf.hasCtid) return [];
   const tid = (text: string) => `${literal(text)}::pg_catalog.tid`;
   return [
@@ -54,14 +95,24 @@ export function rangeConditions(alias: string, { leaf, from, to, except = [] }: 
   ];
 }
 
+// A literal without a type takes the column's.
+function keyConditions(alias: string, { column, from, to }: KeyRange): string[] {
+  if (column === undefined) return [];
+  const key = `${alias}.${ident(column)}`;
+  if (to !== null)
+    return [...(from === null ? [] : [`${key} >= ${literal(from)}`]), `${key} < ${literal(to)}`];
+  return from === null ? [] : [`(${key} >= ${literal(from)} or ${key} is null)`];
+}
+
 /** The rows of one range, as the target's columns: what a batch copies. `before` stands before them in the list. */
-export function batchSelect(flow: ResolvedFlow, range: TidRange, before: string[] = []): string {
-  const list = [...before, ...flow.columns.map((column) => `(${column.copyExpression}\n)`)].join(', ');
-  return `select ${list} ${fromClause(flow, range.leaf)} ${whereClause(flow, rangeConditions(flow.alias, range))}`;
+export function batchSelect(flow: ResolvedFlow, range: Range, before: string[] = []): string {
+  const list = [...before, ...carried(flow.columns).map((column) => `(${column.copyExpression}\n)`)];
+  const { leaf } = range;
+  return selectRows(flow, list, { ...(leaf && { leaf }), conditions: rangeConditions(flow.alias, range) });
 }
 
 /** `COPY (…) TO STDOUT` of one range, for the source. */
-export function copyOutStatement(flow: ResolvedFlow, range: TidRange): string {
+export function copyOutStatement(flow: ResolvedFlow, range: Range): string {
   return `copy (${batchSelect(flow, range)}) to stdout (format ${flow.format})`;
 }
 

@@ -56,6 +56,17 @@ export interface Settings {
   throttle?: Throttle;
 }
 
+/** What a join may do to driving rows: `exact` is one joined row for each (or none, for a left join). */
+export type JoinRows = 'exact' | 'may_lose' | 'may_multiply' | 'any';
+
+/** Rows that belong together, as the plan file has it. */
+export interface GroupingSpec {
+  /** `group`: an output row for each group. `window`: one for each driving row, whose window functions see whole groups. */
+  kind: 'group' | 'window';
+  /** SQL expressions over the source. */
+  by: string[];
+}
+
 /** A flow as the plan file has it; names are checked against the catalogs by `resolvePlan`. */
 export interface FlowSpec {
   name: string;
@@ -63,10 +74,53 @@ export interface FlowSpec {
   from: string;
   /** Anything legal after the driving table in a FROM clause. */
   join?: string;
+  /** Defaults to `exact`. */
+  joinRows: JoinRows;
   where?: string;
+  grouping?: GroupingSpec;
+  /** One or more: each fills one target table. */
+  outputs: OutputSpec[];
+}
+
+/** What a flow puts into one target table. */
+export interface OutputSpec {
+  /** What the flow of this output is called. */
+  name: string;
+  /** Where it stands in the flow: none where that has one output only. */
+  path: (string | number)[];
   to: string;
-  /** Target column → SQL expression over the source. */
-  columns: Record<string, string>;
+  /** Which of the flow's rows, besides its own condition. */
+  where?: string;
+  /** Target column → SQL expression over the source, or where its value is looked up. */
+  columns: Record<string, string | LookupSpec>;
+  /** Absent: rows that conflict are refused. */
+  conflict?: ConflictSpec;
+}
+
+/** A column whose value is looked up in the target while rows are loaded. */
+export type LookupSpec =
+  | { idMap: string; key: string[] }
+  /** `by`: column of the table → SQL expression over the source. */
+  | { table: string; by: Record<string, string>; take: string; missing: 'error' | 'null' };
+
+/** Which of several rows with one key the target gets. */
+export type ConflictRule = 'skip' | 'update' | 'merge';
+
+export interface ConflictSpec {
+  rule: ConflictRule;
+  /** Target columns. Absent: the table's key. */
+  key?: string[];
+  /** As in ORDER BY. */
+  order: string[];
+}
+
+/** A map from old keys to new ones, as the plan file has it. */
+export interface IdMapSpec {
+  name: string;
+  from: string;
+  where?: string;
+  key: string[];
+  new: 'uuid' | 'sequence';
 }
 
 /** A plan that is well-formed, not yet held against any database. */
@@ -82,6 +136,7 @@ export interface Plan {
   settings: Settings;
   /** Same-shape copies: table names, or `*` for every table. */
   tables: string[] | '*';
+  idMaps: IdMapSpec[];
   flows: FlowSpec[];
   /** Whether target tables that hold rows already are accepted (`allow_non_empty: true`). Defaults to false. */
   allowNonEmpty: boolean;
@@ -126,6 +181,21 @@ export interface ResolvedColumn {
   notNull: boolean;
   /** The bare source column, where the expression is nothing but that; tells which sequence goes with it. */
   sourceColumn?: string;
+  /** Its value is looked up in the target; the expressions above are then empty. */
+  lookup?: ResolvedLookup;
+}
+
+/** Where a column's value is looked up while rows are loaded. */
+export interface ResolvedLookup {
+  /** A table of the target, or an id map of the ledger. */
+  relation: RelationName;
+  /** The name of the id map. Absent for a table. */
+  idMap?: string;
+  /** Columns of the relation, each with the source's expression that it must equal. NULL in one of them looks for nothing and gives NULL. */
+  by: ResolvedColumn[];
+  /** The column whose value is taken. */
+  take: string;
+  missing: 'error' | 'null';
 }
 
 /** A physical piece of the driving table: the table itself, or a leaf of a partitioned or inherited one. */
@@ -135,8 +205,19 @@ export interface Leaf extends RelationName {
   hasCtid: boolean;
 }
 
+/** Rows that belong together: no batch cuts a group in two. */
+export interface Grouping extends GroupingSpec {
+  /**
+   * The driving table's column that `by` begins with, where an index leads to it: batches are ranges of it. Absent: one
+   * batch is all of the flow.
+   */
+  rangeColumn?: string;
+}
+
 export interface ResolvedFlow {
   name: string;
+  /** The first of the flows that are read together with this one, in one COPY: it alone has batches. Absent: none are. */
+  readWith?: string;
   driving: RelationName & { oid: number };
   /**
    * Columns of the driving table that identify a row over all leaves: primary key, else a unique not-null key; empty
@@ -150,8 +231,11 @@ export interface ResolvedFlow {
   leaves: Leaf[];
   /** Opaque SQL after the driving table; empty for none. */
   join: string;
+  /** Absent: `exact`. */
+  joinRows?: Exclude<JoinRows, 'exact'>;
   /** Opaque SQL; empty for none. */
   where: string;
+  grouping?: Grouping;
   target: RelationName;
   columns: ResolvedColumn[];
   /** COPY format: binary only where every column's type allows it. */

@@ -1,7 +1,7 @@
 import type { TargetRow } from '../ledger/read-quarantine.ts';
 import { display, ident, literal, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { fromClause, whereClause } from '../plan/select.ts';
+import { selectRows } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { constantDefaults } from './constant-defaults.ts';
 import type { DigestSide } from './digest-sql.ts';
@@ -46,7 +46,7 @@ function expectedValue(
   return `${value === null ? 'null' : literal(value)}::${hashedAsOwnType(column) ? column.targetType : 'pg_catalog.text'}`;
 }
 
-const list = (values: string[]): string => values.map((value, i) => `${value} as c${i + 1}`).join(', ');
+const named = (values: string[]): string[] => values.map((value, i) => `${value} as c${i + 1}`);
 
 /**
  * What a target table should hold, by the mapping over whole driving tables, and what it holds. Compared are the
@@ -77,14 +77,14 @@ export async function compareTarget(
     transcode: plan.source.encoding !== plan.target.encoding,
   };
   const sourceRows = (flow: ResolvedFlow): string =>
-    `select ${list(columns.map((column) => expectedValue(flow, column, defaults)))} ${fromClause(flow)} ${whereClause(flow)}`;
+    selectRows(flow, named(columns.map((column) => expectedValue(flow, column, defaults))));
   const source = flows.map(sourceRows);
   for (const flow of flows) {
     const rows = edited[flow.name] ?? [];
     const other = (column: HashedColumn) => expectedValue({ ...flow, columns: [] }, column, defaults);
     if (rows.length > 0) source.push(await selectEdited(sides, flow, rows, columns, other));
   }
-  const held = list(columns.map(({ name }) => `t.${ident(name)}`));
+  const held = named(columns.map(({ name }) => `t.${ident(name)}`)).join(', ');
   return {
     source: { ...side, rows: source },
     target: { ...side, rows: [`select ${held} ${await fromTarget(target, relation)}`] },

@@ -1,6 +1,6 @@
 import type { Session } from '../pg/session.ts';
 import { planQuery } from '../plan/plan-query.ts';
-import { fromClause, whereClause } from '../plan/select.ts';
+import { type Frame, selectRows } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** What becomes of a flow's driving rows, counted on the source. */
@@ -30,25 +30,38 @@ async function countRow(source: Session, sql: string): Promise<Record<string, nu
 export async function countOutputs(source: Session, flow: ResolvedFlow): Promise<number> {
   const counts = await countRow(
     source,
-    `select pg_catalog.count(*) as outputs ${fromClause(flow)} ${whereClause(flow)}`,
+    `select pg_catalog.count(*) as outputs from (${selectRows(flow, ['1'])}) as yielded`,
   );
   return counts.outputs!;
 }
 
 /** Counts distinct driving rows in `from … where`, and the rows they yield. */
-const perDrivingRow = (flow: ResolvedFlow, where: string): string =>
-  `select pg_catalog.count(driving) as driving, coalesce(pg_catalog.sum(n), 0) as outputs from (
-     select ${flow.alias}.ctid as driving, pg_catalog.count(*) as n ${fromClause(flow)} ${where}
-     group by ${flow.alias}.tableoid, ${flow.alias}.ctid) as yielded`;
+const perDrivingRow = (frame: Frame): string => {
+  const by = [`${frame.alias}.tableoid`, `${frame.alias}.ctid`];
+  const rows = selectRows({ ...frame, grouping: { kind: 'group', by } }, [
+    `${by[1]} as driving`,
+    'pg_catalog.count(*) as n',
+  ]);
+  return `select pg_catalog.count(driving) as driving, coalesce(pg_catalog.sum(n), 0) as outputs from (${rows}) as yielded`;
+};
 
 // A join such as `cross join b` relies on its where to be small: ask the planner before counting without it.
 async function explodes(source: Session, flow: ResolvedFlow, known: number): Promise<boolean> {
   const { rows } = await planQuery<{ 'QUERY PLAN': [{ Plan: { 'Plan Rows': number } }] }>(
     source,
-    `explain (format json) select ${fromClause(flow)}`,
+    `explain (format json) ${selectRows({ ...flow, where: '' }, [])}`,
   );
   return rows[0]!['QUERY PLAN'][0].Plan['Plan Rows'] > Math.max(smallEnough, explosion * known);
 }
+
+/** The driving table alone, as a frame. */
+const drivingOnly = ({ driving, only, alias }: ResolvedFlow): Frame => ({
+  driving,
+  only,
+  alias,
+  join: '',
+  where: '',
+});
 
 /**
  * Counts a flow's driving rows and what becomes of them. Needs the plan's search_path.
@@ -57,8 +70,9 @@ async function explodes(source: Session, flow: ResolvedFlow, known: number): Pro
 export async function countSource(source: Session, flow: ResolvedFlow, excluded = 0): Promise<SourceCounts> {
   const { driving } = (await countRow(
     source,
-    `select pg_catalog.count(*) as driving ${fromClause({ ...flow, join: '' })}`,
+    selectRows(drivingOnly(flow), ['pg_catalog.count(*) as driving']),
   )) as { driving: number };
+  if (flow.grouping?.kind === 'group') return { driving, outputs: await countOutputs(source, flow) };
   if (flow.join === '') {
     const outputs = await countOutputs(source, flow);
     return { driving, outputs, yielding: outputs, unmatched: 0, filtered: driving - outputs - excluded };
@@ -66,11 +80,11 @@ export async function countSource(source: Session, flow: ResolvedFlow, excluded 
   if (!flow.leaves.every((leaf) => leaf.hasCtid)) {
     return { driving, outputs: await countOutputs(source, flow) };
   }
-  const found = await countRow(source, perDrivingRow(flow, whereClause(flow)));
+  const found = await countRow(source, perDrivingRow(flow));
   const counts = { driving, outputs: found.outputs!, yielding: found.driving! };
   if (flow.where === '' || counts.yielding === driving)
     return { ...counts, unmatched: driving - counts.yielding, filtered: 0 };
   if (await explodes(source, flow, driving + counts.outputs)) return counts;
-  const matched = (await countRow(source, perDrivingRow(flow, ''))).driving!;
+  const matched = (await countRow(source, perDrivingRow({ ...flow, where: '' }))).driving!;
   return { ...counts, unmatched: driving - matched, filtered: matched - counts.yielding - excluded };
 }

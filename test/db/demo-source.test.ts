@@ -55,7 +55,10 @@ test('the hand-written statements fill every table and leave out what is empty',
 });
 
 test('the plan means the same as the hand-written statements', async () => {
-  const plan = parse(await readFile(demoPlan, 'utf8')) as { tables: string[]; flows: FlowSpec[] };
+  const plan = parse(await readFile(demoPlan, 'utf8')) as {
+    tables: string[];
+    flows: (FlowSpec & { to: string; columns: Record<string, string> })[];
+  };
   const byPlan = await createBothShapes(source);
   databases.push(byPlan);
   const flows = plan.flows.map(({ from, join = '', where = 'true', to, columns }) => {

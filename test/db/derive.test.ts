@@ -89,7 +89,7 @@ async function loaded(shape: Shape) {
 }
 
 const whole: Scope = { kind: 'whole' };
-const everyBlock: Scope = { kind: 'blocks', leaf: 0, fromBlock: 0, toBlock: null };
+const everyBlock: Scope = { kind: 'batch', range: { from: null, to: null } };
 const between = (from: string | null, to: string | null): Scope => ({ kind: 'range', from, to });
 const ids = (...values: unknown[]): Scope => ({
   kind: 'keys',

@@ -105,7 +105,10 @@ flows:
   - &first {name: one, from: a, to: x, columns: &columns {id: id}}
   - {name: two, from: *a, to: x, columns: {<<: *columns, kind: 2}}
 `);
-    expect(plan.flows[1]).toEqual({ name: 'two', from: 'tags', to: 'x', columns: { id: 'id', kind: '2' } });
+    expect(plan.flows[1]).toMatchObject({ name: 'two', from: 'tags', joinRows: 'exact' });
+    expect(plan.flows[1]!.outputs).toEqual([
+      { name: 'two', path: [], to: 'x', columns: { id: 'id', kind: '2' } },
+    ]);
   });
 
   test('is what generate-config prints', () => {
@@ -116,7 +119,7 @@ flows:
     const all = samplePlan()
       .replace(/^tables: .*$/m, '')
       .replaceAll(/^# (flows:|allow_non_empty| {2}- name| {4,})/gm, '$1');
-    expect(parsePlan(all, planFile).plan?.flows[0]?.columns.kind).toBe("'chunk'");
+    expect(parsePlan(all, planFile).plan?.flows[0]?.outputs[0]?.columns.kind).toBe("'chunk'");
   });
 
   test('that cannot be read says so', () => {
@@ -174,7 +177,12 @@ flows:
     ['enable_rollback', 'migration:\n  enable_rollback: true', /^4 migration\.enable_rollback error: enable_rollback: true is not built yet/],
     ['transform', flow('    transform: x.ts'), /^7 flows\[0\]\.transform error: transform .* is not built yet/],
     ['on_conflict', flow('    on_conflict: skip'), /^7 flows\[0\]\.on_conflict error: on_conflict: skip is not built yet/],
-    ['group_by', flow('    group_by: id'), /^7 flows\[0\]\.group_by error: group_by is not built yet/],
+    ['two groupings', flow('    group_by: c.id\n    window_by: c.id'), /^8 flows\[0\]\.window_by error: group_by and window_by are both given/],
+    ['join_rows without a join', flow('    join_rows: any'), /^7 flows\[0\]\.join_rows error: there is no join/],
+    ['to beside outputs', flow('    outputs: [{to: u, columns: {a: c.a}}]'), /^6 flows\[0\]\.to error: stands beside outputs/],
+    ['a lookup without take', flow('').replace('c.id', '{lookup: t, by: {a: c.a}}'), /columns\.id error: take is missing/],
+    ['a lookup and an id map', flow('').replace('c.id', '{id_map: m, key: c.id, take: id}'), /columns\.id\.take error: does not belong here/],
+    ['an order for nothing', flow('    order: c.id'), /^7 flows\[0\]\.order error: means nothing without on_conflict/],
     ['consistency', 'consistency: live', /^3 consistency error: consistency: live is not built yet/],
     ['no source', '', /^$/],
     ['an empty table list', 'tables: []', /^3 tables error: /],

@@ -56,7 +56,7 @@ async function ownCondition(
   scope: Scope,
   { lineage, conditions }: OwnRows,
 ): Promise<string | undefined> {
-  if (scope.kind === 'blocks') return undefined;
+  if (scope.kind === 'batch') return undefined;
   const columns = lineage.map(({ name }) => `t.${ident(name)}`);
   const all = [...conditions];
   if (scope.kind === 'keys') {

@@ -92,7 +92,7 @@ export function ownRows(
   rowsBefore: number,
 ): OwnRows {
   const key = targetKey(plan, flow);
-  if (scope === 'blocks') {
+  if (scope === 'batch') {
     if (key.length > 0) return { key, lineage: [], conditions: [] };
     throw refused(flow, 'nothing that the flow fills tells its rows apart', asWhole);
   }

@@ -18,11 +18,16 @@ import type { BatchSpec } from '../../ledger/tasks.ts';
 import { display } from '../../pg/quote.ts';
 import { withoutRows } from '../../plan/without-rows.ts';
 import type { QuarantineContext, QuarantineTally } from '../corner/corner-batch.ts';
+import { rangeOfBatch } from '../range-of-batch.ts';
 import { type Derived, derive } from './derive.ts';
 import type { Scope } from './scope.ts';
 
-function scopeOf(spec: BatchSpec | ReloadSpec): Scope {
-  if (!('scope' in spec)) return { kind: 'blocks', ...spec };
+async function scopeOf(
+  { target, claim, flow }: QuarantineContext,
+  spec: BatchSpec | ReloadSpec,
+): Promise<Scope> {
+  if (!('scope' in spec))
+    return { kind: 'batch', range: await rangeOfBatch(target, claim.runId, flow, spec) };
   return spec.scope === 'whole' ? { kind: 'whole' } : { kind: 'range', from: spec.from, to: spec.to };
 }
 
@@ -65,11 +70,11 @@ async function countOf(
 export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise<QuarantineTally> {
   const { plan, claim, flow, source, target, seal } = ctx;
   const spec = claim.spec as BatchSpec | ReloadSpec;
-  const scope = scopeOf(spec);
-  if (!(await lockReload(target, claim.relation, scope.kind !== 'blocks')))
+  const scope = await scopeOf(ctx, spec);
+  if (!(await lockReload(target, claim.relation, scope.kind !== 'batch')))
     throw new TaskLocked(claim.taskId, `more of ${claim.relation} is just being loaded again`);
   const earlier = await readEarlierLoad(target, claim);
-  if (!('scope' in spec)) refuseMovedBlocks(ctx, spec, earlier, epoch);
+  if (!('scope' in spec) && flow.grouping === undefined) refuseMovedBlocks(ctx, spec, earlier, epoch);
   await lockRefused(target, claim.runId, flow.name);
   const excluded = (await readExcludedRows(target, claim.runId, seal))[flow.name];
   const before = await readRowsBefore(target, claim.runId);
@@ -86,7 +91,7 @@ export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise
     scope,
   );
   const { rows, inserted, updated, deleted, bytes } = derived;
-  if (scope.kind !== 'blocks') {
+  if (scope.kind !== 'batch') {
     const done = `batch ${claim.taskId} of ${flow.name} was loaded again: ${rows} rows, ${updated} updated, ${inserted} inserted, ${deleted} deleted`;
     await recordEvent(target, claim.runId, 'loader', done);
   }

@@ -1,12 +1,12 @@
 import { ident, literal } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import { blockRange, fromClause, rangeConditions, whereClause } from '../../plan/select.ts';
+import { carried, type Range, rangeConditions, selectRows } from '../../plan/select.ts';
 import type { ResolvedColumn, ResolvedFlow } from '../../plan/types.ts';
 
 /** Which driving rows are derived anew. */
 export type Scope =
-  /** What stands in some blocks of a leaf, `toBlock` exclusive; null: to its end. Says nothing of rows that have left them. */
-  | { kind: 'blocks'; leaf: number; fromBlock: number; toBlock: number | null }
+  /** What a batch reads. Says nothing of rows that have left its blocks. */
+  | { kind: 'batch'; range: Range }
   /** Driving rows by their key: column → value as text. */
   | { kind: 'keys'; keys: Record<string, string>[] }
   /** The first column of the driving key, from `from` (inclusive) to `to` (exclusive) as text; null is open. */
@@ -44,11 +44,8 @@ const typeOf = (flow: ResolvedFlow, name: string): string =>
 function scopeConditions(flow: ResolvedFlow, scope: Scope): string[] {
   const own = (name: string) => `${flow.alias}.${ident(name)}`;
   switch (scope.kind) {
-    case 'blocks':
-      return rangeConditions(
-        flow.alias,
-        blockRange(flow.leaves[scope.leaf]!, scope.fromBlock, scope.toBlock),
-      );
+    case 'batch':
+      return rangeConditions(flow.alias, scope.range);
     case 'keys':
       return [
         amongCondition(
@@ -67,10 +64,10 @@ function scopeConditions(flow: ResolvedFlow, scope: Scope): string[] {
 
 /** `COPY (…) TO STDOUT` of what a scope yields, for the source. */
 export function copyOutOfScope(flow: ResolvedFlow, scope: Scope): string {
-  const leaf = scope.kind === 'blocks' ? flow.leaves[scope.leaf] : undefined;
-  const list = flow.columns.map((column) => `(${column.copyExpression}\n)`).join(', ');
-  const rows = `${fromClause(flow, leaf)} ${whereClause(flow, scopeConditions(flow, scope))}`;
-  return `copy (select ${list} ${rows}) to stdout (format ${flow.format})`;
+  const leaf = scope.kind === 'batch' ? scope.range.leaf : undefined;
+  const list = carried(flow.columns).map((column) => `(${column.copyExpression}\n)`);
+  const conditions = scopeConditions(flow, scope);
+  return `copy (${selectRows(flow, list, { ...(leaf && { leaf }), conditions })}) to stdout (format ${flow.format})`;
 }
 
 /** The values of a key column as the source itself writes them: `007` is 7. The source's transaction is open. */

@@ -1,0 +1,94 @@
+import { type Column, readColumns, readUniqueKeys } from '../catalog/columns.ts';
+import { display, type RelationName } from '../pg/quote.ts';
+import type { ResolveContext } from './context.ts';
+import { convert } from './conversions.ts';
+import { digestOf } from './digests.ts';
+import { findTable } from './names.ts';
+import { findColumn, type MappedColumn, mapColumn, type TypedExpression } from './resolve-columns.ts';
+import type { PlacedExpression } from './resolve-expressions.ts';
+import { reportMissing } from './resolve-relations.ts';
+import type { LookupSpec, ResolvedLookup } from './types.ts';
+import type { PathSegment } from './yaml-document.ts';
+
+/** A table that values are looked up in, with the columns that are meant. */
+export interface LookupTable extends Pick<ResolvedLookup, 'idMap' | 'take' | 'missing'> {
+  relation: RelationName;
+  by: Column[];
+}
+
+async function findTableToLookIn(
+  ctx: ResolveContext,
+  spec: Extract<LookupSpec, { table: string }>,
+  into: Column | undefined,
+  path: PathSegment[],
+): Promise<LookupTable | undefined> {
+  const found = findTable(ctx.target.relations, ctx.target.searchPath, spec.table);
+  reportMissing(ctx, 'target', [...path, 'lookup'], spec.table, found);
+  const { relation } = found;
+  if (!relation) return undefined;
+  const name = display(relation);
+  const columns = (await readColumns(ctx.target.session, [relation.oid])).get(relation.oid) ?? [];
+  const names = Object.keys(spec.by);
+  const by = names.map((column) => findColumn(ctx, columns, column, name, [...path, 'by', column]));
+  const take = findColumn(ctx, columns, spec.take, name, [...path, 'take']);
+  if (!take || !by.every((column) => column !== undefined)) return undefined;
+  const keys = await readUniqueKeys(ctx.target.session, relation.oid);
+  if (!keys.some((key) => key.every((column) => names.includes(column)))) {
+    const list = names.join(', ');
+    ctx.problems.error(
+      [...path, 'by'],
+      `several rows of ${name} may have the same ${list}, and nothing says which one is meant`,
+      `Look up by a unique key of it, or create one: create unique index on ${name} (${list}).`,
+    );
+    return undefined;
+  }
+  if (
+    into &&
+    convert(ctx.target.types, ctx.target.types, ctx.target.types.byOid.get(take.typeOid)!, into).kind ===
+      'refused'
+  ) {
+    const message = `${spec.take} of ${name} is ${take.type}, which does not go into ${into.name} (${into.type})`;
+    ctx.problems.error([...path, 'take'], message, 'Take another column, or change the target’s.');
+    return undefined;
+  }
+  const { schema } = relation;
+  return { relation: { schema, name: relation.name }, by, take: spec.take, missing: spec.missing };
+}
+
+/** The table that a column is looked up in. Undefined when something is wrong, which is reported. */
+export async function findLookup(
+  ctx: ResolveContext,
+  spec: LookupSpec,
+  into: Column | undefined,
+  path: PathSegment[],
+): Promise<LookupTable | undefined> {
+  if ('table' in spec) return findTableToLookIn(ctx, spec, into, path);
+  ctx.problems.error([...path, 'id_map'], `there is no id map ${spec.idMap}`, 'Declare it under id_maps.');
+  return undefined;
+}
+
+/** A column whose value is looked up: its keys fitted to the columns of the table they are looked up in. */
+export function lookedUp(
+  ctx: ResolveContext,
+  column: Column,
+  { by, ...lookup }: LookupTable,
+  typed: TypedExpression[],
+  placed: PlacedExpression[],
+): MappedColumn | undefined {
+  const keys = by.map((each, i) => mapColumn(ctx, typed[i]!, each, placed[i]!.path));
+  if (!keys.every((key) => key !== undefined)) return undefined;
+  const from = lookup.idMap ?? display(lookup.relation);
+  return {
+    column: {
+      name: column.name,
+      expression: `${from}(${typed.map(({ expression }) => expression).join(', ')})`,
+      ...{ copyExpression: '', compareExpression: '' },
+      sourceType: typed.map(({ type }) => type).join(', '),
+      targetType: column.type,
+      digest: digestOf(ctx.target.types, column, ctx.source.facts.encoding === ctx.target.facts.encoding),
+      notNull: column.notNull,
+      lookup: { ...lookup, by: keys.map((key) => key.column) },
+    },
+    binary: keys.every(({ binary }) => binary),
+  };
+}
