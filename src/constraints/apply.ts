@@ -3,7 +3,7 @@ import { RowfleetError } from '../errors.ts';
 import { markAmongRows, safeMessage, sqlState } from '../pg/errors.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { inTransaction, setSearchPath } from '../pg/transaction.ts';
+import { inTransaction, setSearchPath, underSavepoint } from '../pg/transaction.ts';
 import { lockHolders, lockTimeoutStatement } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
 
@@ -130,18 +130,13 @@ function patienceFor(session: Session, object: CapturedObject, options: ApplyOpt
     tries = 0;
   };
 
+  const foundNoLock = (error: unknown) => sqlState(error) === lockNotAvailable;
+
   const runAgain = async (statement: string): Promise<void> => {
     for (;;) {
-      await session.query('savepoint statement');
-      try {
-        await run(statement);
-        await session.query('release savepoint statement');
-        return;
-      } catch (error) {
-        if (sqlState(error) !== lockNotAvailable) throw error;
-        await session.query('rollback to savepoint statement; release savepoint statement');
-        await wait(error);
-      }
+      const outcome = await underSavepoint(session, foundNoLock, () => run(statement));
+      if (outcome.kind === 'done') return;
+      await wait(outcome.error);
     }
   };
 

@@ -2,6 +2,7 @@ import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, literal, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { underSavepoint } from '../pg/transaction.ts';
 
 const lockNotAvailable = '55P03';
 
@@ -43,6 +44,9 @@ export async function lockHolders(
   return rows.map((row) => row.holder).join(', ');
 }
 
+const foundNoLock = (error: unknown): boolean =>
+  !(error instanceof RowfleetError) && sqlState(error) === lockNotAvailable;
+
 /** `set local lock_timeout`, in milliseconds. */
 export const lockTimeoutStatement = (ms: number): string =>
   `set local lock_timeout = ${literal(String(Math.round(ms)))}`;
@@ -57,19 +61,15 @@ export async function namingHolders<T>(
   purpose: LockPurpose,
   fn: () => Promise<T>,
 ): Promise<T> {
-  await session.query(`savepoint rowfleet_locks; ${lockTimeoutStatement(lockTimeoutMs)}`);
-  try {
-    const result = await fn();
-    await session.query('release savepoint rowfleet_locks');
-    return result;
-  } catch (error) {
-    if (error instanceof RowfleetError || sqlState(error) !== lockNotAvailable) throw error;
-    await session.query('rollback to savepoint rowfleet_locks; release savepoint rowfleet_locks');
-    const holders = await lockHolders(session, tables, purpose);
-    throw new RowfleetError(
-      'LOCK_NOT_AVAILABLE',
-      `waiting for a lock, to ${purpose} ${tables.map(display).join(', ')}${holders && `, held by ${holders}`}`,
-      { cause: error, hint: 'end or finish the sessions that hold the tables' },
-    );
-  }
+  const outcome = await underSavepoint(session, foundNoLock, async () => {
+    await session.query(lockTimeoutStatement(lockTimeoutMs));
+    return fn();
+  });
+  if (outcome.kind === 'done') return outcome.value;
+  const holders = await lockHolders(session, tables, purpose);
+  throw new RowfleetError(
+    'LOCK_NOT_AVAILABLE',
+    `waiting for a lock, to ${purpose} ${tables.map(display).join(', ')}${holders && `, held by ${holders}`}`,
+    { cause: outcome.error, hint: 'end or finish the sessions that hold the tables' },
+  );
 }

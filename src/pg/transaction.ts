@@ -55,6 +55,35 @@ export async function inTransaction<T>(
   return result;
 }
 
+/** What became of work that might be undone. */
+export type SavepointOutcome<T> = { kind: 'done'; value: T } | { kind: 'undone'; error: unknown };
+
+let savepoints = 0;
+
+/**
+ * Runs `fn` under a savepoint of the caller's transaction. An error that is expected undoes what `fn` did, and nothing
+ * else; any other is thrown, for the whole transaction to be rolled back.
+ */
+export async function underSavepoint<T>(
+  session: Session,
+  isExpected: (error: unknown) => boolean,
+  fn: () => Promise<T>,
+): Promise<SavepointOutcome<T>> {
+  // One name each: an inner one that an error has passed by is there still, and would be gone back to in place of the outer one.
+  const name = `rowfleet_${++savepoints}`;
+  await session.query(`savepoint ${name}`);
+  let value: T;
+  try {
+    value = await fn();
+  } catch (error) {
+    if (!isExpected(error)) throw error;
+    await session.query(`rollback to savepoint ${name}; release savepoint ${name}`);
+    return { kind: 'undone', error };
+  }
+  await session.query(`release savepoint ${name}`);
+  return { kind: 'done', value };
+}
+
 /** Pins the search_path for the rest of the transaction. */
 export async function setSearchPath(session: Session, path: string[]): Promise<void> {
   await session.query(`set local search_path = ${pathOf(path)}`);

@@ -5,7 +5,7 @@ import { readSearchPath } from '../catalog/server.ts';
 import { RowfleetError, usageError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
-import { setSearchPath } from '../pg/transaction.ts';
+import { setSearchPath, underSavepoint } from '../pg/transaction.ts';
 import { findTable } from './names.ts';
 import { faultOfSchemaFile } from './sql-statements.ts';
 import type { Plan } from './types.ts';
@@ -129,15 +129,8 @@ const duplicates = new Set(['42P06', '42P07', '42723', '42710', '42701']);
  * error is returned: then it is the plan that names a table which they do not make, and that is to be said.
  */
 export async function tryApplySchema(target: Session, plan: Plan): Promise<SchemaFileError | undefined> {
-  await target.query('savepoint rowfleet_schema');
-  try {
-    await applySchema(target, plan);
-  } catch (error) {
-    const isThere = error instanceof SchemaFileError && duplicates.has(sqlState(error.cause) ?? '');
-    if (!isThere) throw error;
-    await target.query('rollback to savepoint rowfleet_schema');
-    return error;
-  }
-  await target.query('release savepoint rowfleet_schema');
-  return undefined;
+  const isThere = (error: unknown) =>
+    error instanceof SchemaFileError && duplicates.has(sqlState(error.cause) ?? '');
+  const outcome = await underSavepoint(target, isThere, () => applySchema(target, plan));
+  return outcome.kind === 'done' ? undefined : (outcome.error as SchemaFileError);
 }

@@ -1,6 +1,7 @@
 import { namingHolders } from '../constraints/lock-holders.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { underSavepoint } from '../pg/transaction.ts';
 import type { ResolvedTarget } from '../plan/types.ts';
 import { refuseReferring } from './referring.ts';
 import { itself } from './target-rows.ts';
@@ -8,19 +9,13 @@ import { itself } from './target-rows.ts';
 const stillReferred = '0A000'; // feature not supported: TRUNCATE of a table that a foreign key refers to
 const foreignKeyViolation = '23503';
 
-/** Runs `fn` under a savepoint; returns its error, with everything of it undone, where that is of `code`. */
-async function attempt(tx: Session, code: string, fn: () => Promise<unknown>): Promise<unknown> {
-  await tx.query('savepoint rowfleet_empty');
-  try {
-    await fn();
-    await tx.query('release savepoint rowfleet_empty');
-    return undefined;
-  } catch (error) {
-    if (sqlState(error) !== code) throw error;
-    await tx.query('rollback to savepoint rowfleet_empty; release savepoint rowfleet_empty');
-    return error;
-  }
-}
+/** Runs one statement, or undoes it where it is refused with `code`. */
+const tryStatement = (tx: Session, code: string, statement: string) =>
+  underSavepoint(
+    tx,
+    (error) => sqlState(error) === code,
+    () => tx.query(statement),
+  );
 
 /** Deletes the rows of tables that refer to each other by keys which stand: those that nobody refers to any more first. */
 async function deleteRows(tx: Session, tables: ResolvedTarget[]): Promise<void> {
@@ -28,9 +23,9 @@ async function deleteRows(tx: Session, tables: ResolvedTarget[]): Promise<void> 
     const refused: ResolvedTarget[] = [];
     let refusal: unknown;
     for (const table of left) {
-      const error = await attempt(tx, foreignKeyViolation, () => tx.query(`delete from ${itself(table)}`));
-      if (error === undefined) continue;
-      refusal = error;
+      const outcome = await tryStatement(tx, foreignKeyViolation, `delete from ${itself(table)}`);
+      if (outcome.kind === 'done') continue;
+      refusal = outcome.error;
       refused.push(table);
     }
     if (refused.length === left.length) throw refusal;
@@ -45,7 +40,7 @@ async function deleteRows(tx: Session, tables: ResolvedTarget[]): Promise<void> 
 export function emptyTables(tx: Session, tables: ResolvedTarget[]): Promise<void> {
   const all = tables.map(itself).join(', ');
   return namingHolders(tx, tables, 'empty', async () => {
-    if ((await attempt(tx, stillReferred, () => tx.query(`truncate ${all}`))) === undefined) return;
+    if ((await tryStatement(tx, stillReferred, `truncate ${all}`)).kind === 'done') return;
     await tx.query(`lock table ${all} in exclusive mode`); // From now on nobody begins to refer.
     await refuseReferring(tx, tables);
     await deleteRows(tx, tables);

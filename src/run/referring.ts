@@ -3,6 +3,7 @@ import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, ident, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { underSavepoint } from '../pg/transaction.ts';
 
 const insufficientPrivilege = '42501'; // to read the table, or all of its rows
 
@@ -25,19 +26,16 @@ async function anyRefers(tx: Session, key: Inbound, among: string[]): Promise<bo
   );
   if (rows[0]!.empty) return false;
   const refers = key.columns.map((column) => `r.${ident(column)} is not null`).join(' and ');
-  await tx.query('savepoint rowfleet_refers');
-  try {
-    const { rowCount } = await tx.query(
-      `select 1 from ${qualified(key.table)} r where r.tableoid = any($1::oid[]) and ${refers} limit 1`,
-      [among],
-    );
-    await tx.query('release savepoint rowfleet_refers');
-    return rowCount === 1;
-  } catch (error) {
-    if (sqlState(error) !== insufficientPrivilege) throw error;
-    await tx.query('rollback to savepoint rowfleet_refers; release savepoint rowfleet_refers');
-    return undefined;
-  }
+  const look = await underSavepoint(
+    tx,
+    (error) => sqlState(error) === insufficientPrivilege,
+    () =>
+      tx.query(
+        `select 1 from ${qualified(key.table)} r where r.tableoid = any($1::oid[]) and ${refers} limit 1`,
+        [among],
+      ),
+  );
+  return look.kind === 'done' ? look.value.rowCount === 1 : undefined;
 }
 
 /** What stands in the way of emptying a table; `seen`: rows that refer, and not only a table that we may not read. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
+import { sqlState } from '../../src/pg/errors.ts';
 import { openSession } from '../../src/pg/session.ts';
-import { inTransaction } from '../../src/pg/transaction.ts';
+import { inTransaction, underSavepoint } from '../../src/pg/transaction.ts';
 import { createDatabase } from '../postgres.ts';
 
 test.each([
@@ -25,5 +26,24 @@ test('a transaction in which a failed statement was passed over is not taken for
   });
   await expect(pass).rejects.toThrow('all of it was rolled back');
   await expect(database.query('select from kept')).rejects.toThrow('does not exist');
+  await database.drop();
+});
+
+test('what an inner savepoint does not expect undoes all that was done under the outer one', async () => {
+  const database = await createDatabase(18);
+  const session = await database.open();
+  const of = (code: string) => (error: unknown) => sqlState(error) === code;
+  const outcome = await inTransaction(session, 'read committed', async () => {
+    await session.query('create table public.before ()');
+    return underSavepoint(session, of('22012'), async () => {
+      await session.query('create table public.outer ()');
+      await underSavepoint(session, of('42P01'), () => session.query('select 1 / 0'));
+    });
+  });
+  expect(outcome).toMatchObject({ kind: 'undone', error: { code: '22012' } });
+  const { rows } = await database.query(
+    "select relname from pg_class where relnamespace = 'public'::regnamespace",
+  );
+  expect(rows).toEqual([{ relname: 'before' }]);
   await database.drop();
 });

@@ -2,6 +2,7 @@ import type { RefusedRow } from '../../ledger/quarantine.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { fromClause, whereClause } from '../../plan/select.ts';
 import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
@@ -16,16 +17,9 @@ const namesOf = (columns: string[]): string => `array[${columns.map(literal).joi
 
 /** The first row of a query under a savepoint; undefined where the row's own values, or permissions, do not let it be computed. */
 async function attempt<R extends object>(source: Session, sql: string): Promise<R | undefined> {
-  await source.query('savepoint rowfleet_row');
-  try {
-    return (await planQuery<R>(source, sql)).rows[0];
-  } catch (error) {
-    if (!['row', 'give up'].includes(classify(error, 'source'))) throw error;
-    await source.query('rollback to savepoint rowfleet_row');
-    return undefined;
-  } finally {
-    await source.query('release savepoint rowfleet_row').catch(() => {});
-  }
+  const cannotCompute = (error: unknown) => ['row', 'give up'].includes(classify(error, 'source'));
+  const outcome = await underSavepoint(source, cannotCompute, () => planQuery<R>(source, sql));
+  return outcome.kind === 'done' ? outcome.value.rows[0] : undefined;
 }
 
 function drivingSelect({ drivingKey }: ResolvedFlow, leaf: Leaf, tid: string): string {

@@ -3,6 +3,7 @@ import { refusalMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import { underSavepoint } from '../../pg/transaction.ts';
 import { batchSelect, type TidRange } from '../../plan/select.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
@@ -20,16 +21,9 @@ interface SetCheck {
 
 /** Runs SQL of the sweep under a savepoint: what it cannot tell is left to halving. */
 async function attempt<T>(target: Session, fn: () => Promise<T>, otherwise: T): Promise<T> {
-  await target.query('savepoint rowfleet_sweep');
-  try {
-    return await fn();
-  } catch (error) {
-    if (!['row', 'give up'].includes(classify(error, 'target'))) throw error;
-    await target.query('rollback to savepoint rowfleet_sweep');
-    return otherwise;
-  } finally {
-    await target.query('release savepoint rowfleet_sweep').catch(() => {});
-  }
+  const cannotTell = (error: unknown) => ['row', 'give up'].includes(classify(error, 'target'));
+  const outcome = await underSavepoint(target, cannotTell, fn);
+  return outcome.kind === 'done' ? outcome.value : otherwise;
 }
 
 /**

@@ -1,6 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
 import { sqlState } from '../../pg/errors.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
+import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { refuseSpread } from './spread.ts';
 import { type DeriveContext, names, stage, type Terms, vanished } from './terms.ts';
@@ -36,10 +37,8 @@ async function stepStatements(ctx: DeriveContext, terms: Terms): Promise<Record<
 const conflicts = new Set(['23505', '23P01']);
 
 /** Rows that go are referred to until the others are changed; so they go first only where that is refused. */
-const orders: Step[][] = [
-  ['update', 'insert', 'delete'],
-  ['delete', 'update', 'insert'],
-];
+const deletesLast: Step[] = ['update', 'insert', 'delete'];
+const deletesFirst: Step[] = ['delete', 'update', 'insert'];
 
 async function take(ctx: DeriveContext, step: Step, statement: string | undefined): Promise<number> {
   ctx.signal.throwIfAborted();
@@ -54,22 +53,17 @@ export async function applyDifference(
   terms: Terms,
   gone: number,
 ): Promise<Record<Step, number>> {
-  const { target } = ctx;
   const statements = await stepStatements(ctx, terms);
   if (gone === 0) statements.delete = undefined;
-  for (const [i, order] of orders.entries()) {
+  const takeAll = async (order: Step[]) => {
     const done: Record<Step, number> = { update: 0, insert: 0, delete: 0 };
-    await target.query('savepoint rowfleet_difference');
-    try {
-      for (const step of order) done[step] = await take(ctx, step, statements[step]);
-      await target.query('release savepoint rowfleet_difference');
-      return done;
-    } catch (error) {
-      if (gone === 0 || i > 0 || !conflicts.has(sqlState(error) ?? '')) throw error;
-      await target.query('rollback to savepoint rowfleet_difference');
-    }
-  }
-  throw new Error('unreachable: the last order returns or throws');
+    for (const step of order) done[step] = await take(ctx, step, statements[step]);
+    return done;
+  };
+  if (gone === 0) return takeAll(deletesLast);
+  const isConflict = (error: unknown) => conflicts.has(sqlState(error) ?? '');
+  const outcome = await underSavepoint(ctx.target, isConflict, () => takeAll(deletesLast));
+  return outcome.kind === 'done' ? outcome.value : takeAll(deletesFirst);
 }
 
 /** Throws ROWS_DIFFER unless what was derived stands in the target, to the byte, and what vanished is gone. */

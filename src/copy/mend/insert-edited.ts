@@ -2,6 +2,7 @@ import type { TargetRow } from '../../ledger/read-quarantine.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import type { RelayOutcome } from '../relay.ts';
@@ -26,15 +27,12 @@ export async function insertEdited(
   flow: ResolvedFlow,
   rows: TargetRow[],
 ): Promise<RelayOutcome> {
-  await target.query('savepoint rowfleet_edited');
-  let rowsIn = 0;
-  try {
+  const isOfRow = (error: unknown) => classify(error, 'target') === 'row';
+  const outcome = await underSavepoint(target, isOfRow, async () => {
+    let rowsIn = 0;
     for (const row of rows) rowsIn += await insertWritten(target, flow, row);
-  } catch (error) {
-    if (classify(error, 'target') !== 'row') throw error;
-    await target.query('rollback to savepoint rowfleet_edited');
-    return { kind: 'refused', side: 'target', error: error as Error };
-  }
-  await target.query('release savepoint rowfleet_edited');
-  return { kind: 'copied', rowsOut: rows.length, rowsIn, bytes: 0 };
+    return rowsIn;
+  });
+  if (outcome.kind === 'undone') return { kind: 'refused', side: 'target', error: outcome.error as Error };
+  return { kind: 'copied', rowsOut: rows.length, rowsIn: outcome.value, bytes: 0 };
 }

@@ -5,6 +5,7 @@ import type { SentRow } from '../../ledger/sent-rows.ts';
 import { safeMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
+import { underSavepoint } from '../../pg/transaction.ts';
 import { copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
@@ -104,26 +105,19 @@ async function replace(undoing: Undoing): Promise<void> {
 /** Reasons to leave a row as it is, rather than that something went wrong. */
 const reasons = new Set(['KEY_TAKEN', 'RELOAD_SPREADS']);
 
-/** Does something to the target, or nothing: returns what a row is at fault for. */
-async function attempt(ctx: DeriveContext, work: () => Promise<void>): Promise<Error | undefined> {
-  await ctx.target.query('savepoint rowfleet_back');
-  try {
-    await work();
-    await ctx.target.query('release savepoint rowfleet_back');
-    return undefined;
-  } catch (error) {
-    const expected =
-      error instanceof RowfleetError ? reasons.has(error.code) : classify(error, 'target') === 'row';
-    if (!expected) throw error;
-    await ctx.target.query('rollback to savepoint rowfleet_back');
-    return error as Error;
-  }
+const isReason = (error: unknown): boolean =>
+  error instanceof RowfleetError ? reasons.has(error.code) : classify(error, 'target') === 'row';
+
+/** Replaces, or changes nothing: returns the reason. */
+async function tryReplace(undoing: Undoing): Promise<Error | undefined> {
+  const outcome = await underSavepoint(undoing.ctx.target, isReason, () => replace(undoing));
+  return outcome.kind === 'done' ? undefined : (outcome.error as Error);
 }
 
 /** Takes what was edited out, since the row as the plan yields it is refused. */
 async function remove(undoing: Undoing, refusal: Refusal, found: There | null): Promise<TakenBack> {
   await undoing.ctx.target.query(`truncate ${stage}`);
-  const error = await attempt(undoing.ctx, () => replace(undoing));
+  const error = await tryReplace(undoing);
   if (error === undefined) return { kind: 'refused', refusal, found };
   const also = safeMessage(error);
   return {
@@ -147,7 +141,7 @@ async function undo(undoing: Undoing, row: SentRow): Promise<TakenBack> {
     if (outcome.kind === 'refused') return remove(undoing, refusalOf(outcome), found);
     tally = outcome;
   }
-  const error = await attempt(ctx, () => replace(undoing));
+  const error = await tryReplace(undoing);
   if (error === undefined) {
     const how = found.kind === 'gone' ? found.how : 'loaded as the plan yields it';
     return { ...tally, kind: 'loaded', how: `the edit was taken back: ${how}` };
