@@ -14,6 +14,7 @@ import {
 import { safeMessage, sqlState } from '../src/pg/errors.ts';
 import { classify } from '../src/pg/failure-class.ts';
 import { answeringWithin } from '../src/pg/session.ts';
+import { sqlStates } from '../src/pg/sql-states.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { advance } from '../src/run/advance.ts';
 import type { RunContext } from '../src/run/context.ts';
@@ -56,7 +57,7 @@ const isActive = (run: Run): boolean => run.state === 'running' || run.state ===
 
 /** A server that is away, a lock, memory that runs short; but not a fault of the server's own, which would come again for ever. */
 const passesByItself = (error: unknown): boolean =>
-  ['wait', 'shrink'].includes(classify(error)) && sqlState(error) !== 'XX000';
+  ['wait', 'shrink'].includes(classify(error)) && sqlState(error) !== sqlStates.internalError;
 
 async function failRun(ctx: RunContext, error: RowfleetError): Promise<void> {
   await closeKeeper(ctx);

@@ -2,6 +2,7 @@ import type { ClaimedTask } from '../src/ledger/claim.ts';
 import type { NextTry, TaskHistory } from '../src/ledger/fail-task.ts';
 import type { BatchSpec } from '../src/ledger/tasks.ts';
 import type { FailureClass } from '../src/pg/failure-class.ts';
+import { sqlStates } from '../src/pg/sql-states.ts';
 
 /** Exponential back-off from half a second to half a minute, with up to half of it as jitter. */
 export function retryDelayMs(times: number): number {
@@ -27,7 +28,12 @@ export interface Decision extends NextTry {
 }
 
 /** Met another's lock, or the server's own fault: less of it may pass, but the size is not what failed. */
-const notOfSize = new Set(['55P03', '40P01', 'LOCK_NOT_AVAILABLE', 'XX000']);
+const notOfSize = new Set([
+  sqlStates.lockNotAvailable,
+  sqlStates.deadlockDetected,
+  'LOCK_NOT_AVAILABLE',
+  sqlStates.internalError,
+]);
 
 /** The last block of a range, also of an open-ended one. Null where blocks do not count: it reads all of a leaf. */
 function endOf({ fromBlock, toBlock }: BatchSpec, leafBlocks: number | null): number | null {
@@ -73,7 +79,8 @@ export function decide(failed: FailedAttempt): Decision {
       return shrink(failed);
     case 'row':
       // A row that is referred to may come with another reload.
-      if (failed.claim.mode === 'reload' && failed.code === '23503') return counted(failed);
+      if (failed.claim.mode === 'reload' && failed.code === sqlStates.foreignKeyViolation)
+        return counted(failed);
       // Only a batch has rows to set aside, and cornering them is tried once.
       return failed.claim.taskKind === 'batch' && failed.claim.mode === 'copy'
         ? { waitMs: 0, counts: false, mode: 'corner' }

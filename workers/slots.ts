@@ -1,3 +1,4 @@
+import { sqlStates } from '../src/pg/sql-states.ts';
 import {
   afterTrouble,
   initialSlots,
@@ -13,11 +14,11 @@ const lookEveryMs = 500;
 
 /** Too many connections, locks that were not granted in time, memory: fewer at once may be taken. */
 const troubles = new Set([
-  '53000',
-  '53200',
-  '53300',
-  '53400',
-  '55P03',
+  sqlStates.insufficientResources,
+  sqlStates.outOfMemory,
+  sqlStates.tooManyConnections,
+  sqlStates.configurationLimitExceeded,
+  sqlStates.lockNotAvailable,
   'LOCK_NOT_AVAILABLE',
   'EMFILE',
   'ENFILE',

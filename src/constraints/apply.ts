@@ -3,6 +3,7 @@ import { RowfleetError } from '../errors.ts';
 import { markAmongRows, safeMessage, sqlState } from '../pg/errors.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction, setSearchPath, underSavepoint } from '../pg/transaction.ts';
 import { lockHolders, lockTimeoutStatement } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
@@ -22,9 +23,6 @@ export interface ApplyOptions {
   /** Hears what is waited for, each time a lock could not be had. */
   onWait?: (reason: string) => void;
 }
-
-const lockNotAvailable = '55P03';
-const deadlockDetected = '40P01';
 
 /** Takes the object down in one transaction. Nothing is held while it waits for a lock. */
 export async function takeDown(
@@ -77,7 +75,8 @@ async function apply(
 }
 
 const isLockProblem = (error: unknown): boolean =>
-  !(error instanceof RowfleetError) && [lockNotAvailable, deadlockDetected].includes(sqlState(error) ?? '');
+  !(error instanceof RowfleetError) &&
+  [sqlStates.lockNotAvailable, sqlStates.deadlockDetected].includes(sqlState(error) ?? '');
 
 function describe(object: CapturedObject, error: unknown): unknown {
   if (error instanceof RowfleetError || sqlState(error) === undefined) return error;
@@ -130,7 +129,7 @@ function patienceFor(session: Session, object: CapturedObject, options: ApplyOpt
     tries = 0;
   };
 
-  const foundNoLock = (error: unknown) => sqlState(error) === lockNotAvailable;
+  const foundNoLock = (error: unknown) => sqlState(error) === sqlStates.lockNotAvailable;
 
   const runAgain = async (statement: string): Promise<void> => {
     for (;;) {

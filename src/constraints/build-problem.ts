@@ -2,11 +2,18 @@ import { duplicateKeys, type OffendingKeys, orphanKeys } from '../catalog/offend
 import { sqlState } from '../pg/errors.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import type { Finding, FindingDetail } from '../validate/types.ts';
 import type { CapturedObject } from './types.ts';
 
-/** SQLSTATEs that blame the rows: not null, foreign key, unique, check, exclusion. */
-const rowsToBlame = new Set(['23502', '23503', '23505', '23514', '23P01']);
+/** SQLSTATEs that blame the rows. */
+const rowsToBlame = new Set([
+  sqlStates.notNullViolation,
+  sqlStates.foreignKeyViolation,
+  sqlStates.uniqueViolation,
+  sqlStates.checkViolation,
+  sqlStates.exclusionViolation,
+]);
 
 /** How many offending keys a finding shows. */
 const shown = 10;
@@ -24,7 +31,7 @@ export async function buildProblem(
   if (state === undefined || !rowsToBlame.has(state)) return undefined;
   const { relation, name, kind } = object;
   const what = `${kind} ${name} on ${display(relation)}`;
-  if (object.uniqueKey !== undefined && state === '23505') {
+  if (object.uniqueKey !== undefined && state === sqlStates.uniqueViolation) {
     const keys = await duplicateKeys(session, relation, object.uniqueKey, shown);
     return finding(
       object,
@@ -33,7 +40,11 @@ export async function buildProblem(
       keys,
     );
   }
-  if (object.foreignKey !== undefined && !object.foreignKey.period && state === '23503') {
+  if (
+    object.foreignKey !== undefined &&
+    !object.foreignKey.period &&
+    state === sqlStates.foreignKeyViolation
+  ) {
     const keys = await orphanKeys(session, relation, object.foreignKey, shown);
     const missing = display(object.foreignKey.references);
     return finding(

@@ -2,9 +2,8 @@ import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, literal, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { underSavepoint } from '../pg/transaction.ts';
-
-const lockNotAvailable = '55P03';
 
 /** Milliseconds in a lock queue, where everybody else waits behind us; then the caller tries again. */
 const lockTimeoutMs = 2_000;
@@ -45,7 +44,7 @@ export async function lockHolders(
 }
 
 const foundNoLock = (error: unknown): boolean =>
-  !(error instanceof RowfleetError) && sqlState(error) === lockNotAvailable;
+  !(error instanceof RowfleetError) && sqlState(error) === sqlStates.lockNotAvailable;
 
 /** `set local lock_timeout`, in milliseconds. */
 export const lockTimeoutStatement = (ms: number): string =>

@@ -6,6 +6,7 @@ import { insertRevision, lockPlan } from '../ledger/revisions.ts';
 import type { Run } from '../ledger/runs.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { comparePlans, continued, otherMigration, type PlanChange } from '../plan/compare-plans.ts';
 import { planHash } from '../plan/hash.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
@@ -34,8 +35,6 @@ export interface Revision {
   held: number;
 }
 
-const lockNotAvailable = '55P03';
-
 /** Waits for the attempts under way, which go by the plan before; a minute is longer than a batch gets. */
 async function takePlan(tx: Session, run: Run): Promise<void> {
   try {
@@ -44,7 +43,7 @@ async function takePlan(tx: Session, run: Run): Promise<void> {
     await readFlows(tx, run.id, { lock: true });
     await tx.query(`set local lock_timeout = '5s'`);
   } catch (error) {
-    if (sqlState(error) !== lockNotAvailable) throw error;
+    if (sqlState(error) !== sqlStates.lockNotAvailable) throw error;
     throw usageError(
       'RUN_BUSY',
       `batches of run ${run.id} that go by the plan as it was did not end within a minute`,

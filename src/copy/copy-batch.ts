@@ -8,6 +8,7 @@ import type { BatchSpec } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
@@ -28,7 +29,11 @@ export class SnapshotGone extends RowfleetError {
 }
 
 /** What `set transaction snapshot` says of one that is not there: unknown, its process has ended, or no such name. */
-const notImportable = new Set(['22023', '55000', '42704']);
+const notImportable = new Set([
+  sqlStates.invalidParameterValue,
+  sqlStates.objectNotInPrerequisiteState,
+  sqlStates.undefinedObject,
+]);
 
 export interface CopyBatchInput {
   plan: ResolvedPlan;

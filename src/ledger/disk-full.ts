@@ -1,7 +1,5 @@
+import { sqlStates } from '../pg/sql-states.ts';
 import type { Queryable } from './ledger.ts';
-
-/** SQLSTATE of a server without space. */
-const diskFull = '53100';
 
 /** What attempts of a run have to say about the target's disk. */
 export interface DiskFullReport {
@@ -20,7 +18,7 @@ export async function readDiskFull(on: Queryable, runId: string, seconds: number
       where run_id = $1 and outcome = 'failed' and coalesce(error ->> 'sqlState', error ->> 'code') = $3
         and error ->> 'side' is distinct from 'source'
         and ended_at > coalesce((select max(ended_at) from rowfleet.attempt where run_id = $1 and outcome = 'done'), '-infinity')`,
-    [runId, seconds, diskFull],
+    [runId, seconds, sqlStates.diskFull],
   );
   return rows[0];
 }

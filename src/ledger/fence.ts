@@ -1,6 +1,7 @@
 import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import type { ClaimedTask } from './claim.ts';
 import { isOfCancelledFlow } from './flows.ts';
 import type { Queryable } from './ledger.ts';
@@ -22,8 +23,6 @@ export class TaskLocked extends RowfleetError {
   }
 }
 
-const lockNotAvailable = '55P03';
-
 /** The run goes by another plan than the one that the attempt was claimed with: it is to be tried again. */
 export class PlanRevised extends RowfleetError {
   constructor(runId: string) {
@@ -44,7 +43,7 @@ export async function lockClaim(session: Session, claim: ClaimedTask): Promise<v
     [claim.taskId, claim.number],
   );
   const { rows } = await locked.catch((error) => {
-    throw sqlState(error) === lockNotAvailable ? new TaskLocked(claim.taskId) : error;
+    throw sqlState(error) === sqlStates.lockNotAvailable ? new TaskLocked(claim.taskId) : error;
   });
   if (rows[0] === undefined) throw new StaleAttempt(claim.taskId);
   // It may have been claimed just when people stopped or cancelled the run, and nobody waits for it.

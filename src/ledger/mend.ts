@@ -1,6 +1,7 @@
 import { usageError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import type { ClaimedTask } from './claim.ts';
 import type { Queryable } from './ledger.ts';
 import type { QuarantineState, TargetRow } from './read-quarantine.ts';
@@ -108,8 +109,6 @@ const asEdited = `state = 'loaded' and edited is not null and not exists (
     select from rowfleet.task t where t.run_id = q.run_id and t.kind = 'mend' and t.state in ('waiting', 'running')
        and t.spec -> 'takeBack' ? q.id::text)`;
 
-const lockNotAvailable = '55P03';
-
 /** A row that was chosen. */
 export type ChosenRow = KeptRow & { state: QuarantineState; asEdited: boolean };
 
@@ -136,7 +135,7 @@ export async function lockQuarantined(
     [rows.filter(({ state }) => state !== 'sent').map(({ id }) => id)],
   );
   await locked.catch((error) => {
-    if (sqlState(error) !== lockNotAvailable) throw error;
+    if (sqlState(error) !== sqlStates.lockNotAvailable) throw error;
     throw usageError(
       'ROWS_BUSY',
       `some of these rows of run ${runId} are just being loaded`,

@@ -1,5 +1,6 @@
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import type { ClaimedTask } from './claim.ts';
 import { TaskLocked } from './fence.ts';
 import { deed, type KeptRow, type MendSpec } from './mend.ts';
@@ -7,8 +8,6 @@ import type { Refusal, RefusedRow } from './quarantine.ts';
 import type { TargetRow } from './read-quarantine.ts';
 import type { Seal } from './seal.ts';
 import { closeColumn, openColumn } from './sealed-columns.ts';
-
-const lockNotAvailable = '55P03';
 
 /** A row that a mend task is to load. */
 export interface SentRow extends KeptRow {
@@ -38,7 +37,7 @@ async function lockRows(
     [claim.runId, ids],
   );
   const { rows } = await locked.catch((error) => {
-    throw sqlState(error) === lockNotAvailable
+    throw sqlState(error) === sqlStates.lockNotAvailable
       ? new TaskLocked(claim.taskId, `rows of ${claim.relation} are just being loaded again`)
       : error;
   });

@@ -5,6 +5,7 @@ import { connectionError } from './connection-error.ts';
 import type { Endpoint } from './endpoint.ts';
 import { sqlState } from './errors.ts';
 import { markOrigin } from './origin.ts';
+import { sqlStates } from './sql-states.ts';
 
 type Ssl = pg.ClientConfig['ssl'];
 
@@ -15,7 +16,7 @@ const noTls = 'The server does not support SSL connections';
 
 /** Whether libpq would try the other way too: TLS is not there, its handshake fails, or pg_hba.conf refuses. */
 function worthTryingOtherwise(error: unknown, encrypted: boolean): boolean {
-  if (sqlState(error) === '28000') return true;
+  if (sqlState(error) === sqlStates.invalidAuthorization) return true;
   if (!encrypted || sqlState(error) !== undefined) return false;
   const { code, message } = error as NodeJS.ErrnoException;
   return message === noTls || /SSL|TLS|CERT|SIGNATURE|EPROTO/.test(code ?? '');

@@ -1,4 +1,5 @@
 import { RowfleetError } from '../errors.ts';
+import { sqlStates } from './sql-states.ts';
 
 /** What rowfleet looks at in a PostgreSQL error; `message` and `where` can quote a row's values. */
 interface ServerError extends Error {
@@ -46,7 +47,7 @@ export function markAmongRows<E>(error: E): E {
 
 /** A name that a row spells, as one cast to regclass does, and that does not exist: PostgreSQL's message quotes it. */
 const isNameOfRow = (error: ServerError): boolean =>
-  amongRows.has(error) && /^(42|3F)/.test(error.code) && error.code !== '42501';
+  amongRows.has(error) && /^(42|3F)/.test(error.code) && error.code !== sqlStates.insufficientPrivilege;
 
 // PL/pgSQL's own, those of other languages, any code at all by RAISE, and, outside of functions, names that rows spell.
 const raises = (error: ServerError): boolean =>

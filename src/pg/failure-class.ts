@@ -1,5 +1,6 @@
 import { RowfleetError } from '../errors.ts';
 import { isConnectionLost, isRaised, nodeCode, sqlState } from './errors.ts';
+import { sqlStates } from './sql-states.ts';
 
 /**
  * What to do about a failure:
@@ -82,8 +83,8 @@ export function classify(error: unknown, side?: 'source' | 'target'): FailureCla
   }
   if (isRaised(error)) return 'row';
   // Every transaction on the source is read-only: an expression of the plan writes.
-  if (state === '25006' && side === 'source') return 'give up';
+  if (state === sqlStates.readOnlyTransaction && side === 'source') return 'give up';
   // While connecting, and only then, a protocol violation is a start-up parameter that is refused.
-  if (state === '08P01' && error instanceof RowfleetError) return 'give up';
+  if (state === sqlStates.protocolViolation && error instanceof RowfleetError) return 'give up';
   return failureClasses[state] ?? failureClasses[state.slice(0, 2)] ?? 'give up';
 }

@@ -5,6 +5,7 @@ import { readSearchPath } from '../catalog/server.ts';
 import { RowfleetError, usageError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { setSearchPath, underSavepoint } from '../pg/transaction.ts';
 import { findTable } from './names.ts';
 import { faultOfSchemaFile } from './sql-statements.ts';
@@ -87,7 +88,7 @@ async function runFile(target: Session, file: string, text: string): Promise<voi
     if (!(error instanceof pg.DatabaseError)) throw error;
     const line = error.position === undefined ? 1 : lineAt(text, offsetOf(text, Number(error.position)));
     const hint =
-      error.code === '55P03'
+      error.code === sqlStates.lockNotAvailable
         ? `Something else has held a lock for ${lockTimeout}: try again when it is gone.`
         : (error.hint ?? 'Nothing of the plan’s schema was applied. Mend the file and start again.');
     throw new SchemaFileError(file, line, error.message, { hint, cause: error });
@@ -121,8 +122,14 @@ export async function applySchema(target: Session, plan: Plan): Promise<void> {
   await restoreSettings(target, before);
 }
 
-/** Schema, table, function, constraint, column: it is there already. */
-const duplicates = new Set(['42P06', '42P07', '42723', '42710', '42701']);
+/** What a file makes is there already; a constraint is an object. */
+const duplicates = new Set([
+  sqlStates.duplicateSchema,
+  sqlStates.duplicateTable,
+  sqlStates.duplicateFunction,
+  sqlStates.duplicateObject,
+  sqlStates.duplicateColumn,
+]);
 
 /**
  * Applies the DDL files like `applySchema`, but where what they make is there already nothing of them stays, and the

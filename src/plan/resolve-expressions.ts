@@ -1,6 +1,7 @@
 import type pg from 'pg';
 import { formatTypes } from '../catalog/data-types.ts';
 import { ident } from '../pg/quote.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { setSearchPath } from '../pg/transaction.ts';
 import type { ResolveContext } from './context.ts';
 import type { DescribedColumn, Describer } from './describe.ts';
@@ -21,15 +22,18 @@ export function reportServerError(
 
 /** What an expression does that would come out differently for each batch: told by where it may not stand. */
 const perBatch: Record<string, [message: string, hint: string]> = {
-  '42803': [
+  [sqlStates.groupingError]: [
     'it is an aggregate over the batch',
     'Give the flow a group_by, or aggregate in a subquery under join.',
   ],
-  '42P20': [
+  [sqlStates.windowingError]: [
     'it is a window function over the batch',
     'Give the flow a window_by, or compute it in a subquery over the whole table, under join.',
   ],
-  '0A000': ['it may give several rows', 'Put the function under join: cross join lateral f(…) as x.'],
+  [sqlStates.featureNotSupported]: [
+    'it may give several rows',
+    'Put the function under join: cross join lateral f(…) as x.',
+  ],
 };
 
 /** Whether the parts of a frame are right, each held to the server with those before it; what is wrong is reported where it stands. */

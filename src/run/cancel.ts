@@ -6,14 +6,13 @@ import { recordEvent, setRunState } from '../ledger/runs.ts';
 import { cancelTasks, endLapsedAttempts } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display } from '../pg/quote.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import type { RunContext } from './context.ts';
 import { emptyTables } from './empty.ts';
 import { asDriver, sayWaiting, settleObject } from './lead.ts';
 import { closeKeeper } from './snapshot.ts';
 import { withTarget } from './target.ts';
 import { holdsRow } from './target-rows.ts';
-
-const foreignKeyViolation = '23503';
 
 /** Empties what was empty before the run. */
 async function emptyTargets(ctx: RunContext): Promise<void> {
@@ -56,7 +55,7 @@ async function restore(ctx: RunContext, objects: ObjectRow[]): Promise<ObjectRow
         }),
       );
     } catch (error) {
-      if (sqlState(error) !== foreignKeyViolation) throw error;
+      if (sqlState(error) !== sqlStates.foreignKeyViolation) throw error;
       refused.push(object);
     }
   }

@@ -1,13 +1,11 @@
 import { namingHolders } from '../constraints/lock-holders.ts';
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { underSavepoint } from '../pg/transaction.ts';
 import type { ResolvedTarget } from '../plan/types.ts';
 import { refuseReferring } from './referring.ts';
 import { itself } from './target-rows.ts';
-
-const stillReferred = '0A000'; // feature not supported: TRUNCATE of a table that a foreign key refers to
-const foreignKeyViolation = '23503';
 
 /** Runs one statement, or undoes it where it is refused with `code`. */
 const tryStatement = (tx: Session, code: string, statement: string) =>
@@ -23,7 +21,7 @@ async function deleteRows(tx: Session, tables: ResolvedTarget[]): Promise<void> 
     const refused: ResolvedTarget[] = [];
     let refusal: unknown;
     for (const table of left) {
-      const outcome = await tryStatement(tx, foreignKeyViolation, `delete from ${itself(table)}`);
+      const outcome = await tryStatement(tx, sqlStates.foreignKeyViolation, `delete from ${itself(table)}`);
       if (outcome.kind === 'done') continue;
       refusal = outcome.error;
       refused.push(table);
@@ -40,7 +38,9 @@ async function deleteRows(tx: Session, tables: ResolvedTarget[]): Promise<void> 
 export function emptyTables(tx: Session, tables: ResolvedTarget[]): Promise<void> {
   const all = tables.map(itself).join(', ');
   return namingHolders(tx, tables, 'empty', async () => {
-    if ((await tryStatement(tx, stillReferred, `truncate ${all}`)).kind === 'done') return;
+    // TRUNCATE takes no table that a foreign key refers to.
+    const { kind } = await tryStatement(tx, sqlStates.featureNotSupported, `truncate ${all}`);
+    if (kind === 'done') return;
     await tx.query(`lock table ${all} in exclusive mode`); // From now on nobody begins to refer.
     await refuseReferring(tx, tables);
     await deleteRows(tx, tables);

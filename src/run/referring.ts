@@ -3,9 +3,8 @@ import { RowfleetError } from '../errors.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, ident, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { sqlStates } from '../pg/sql-states.ts';
 import { underSavepoint } from '../pg/transaction.ts';
-
-const insufficientPrivilege = '42501'; // to read the table, or all of its rows
 
 /** The tables that hold the rows of tables: themselves and their partitions. */
 async function treeOf(tx: Session, tables: RelationName[]): Promise<string[]> {
@@ -28,7 +27,7 @@ async function anyRefers(tx: Session, key: Inbound, among: string[]): Promise<bo
   const refers = key.columns.map((column) => `r.${ident(column)} is not null`).join(' and ');
   const look = await underSavepoint(
     tx,
-    (error) => sqlState(error) === insufficientPrivilege,
+    (error) => sqlState(error) === sqlStates.insufficientPrivilege, // To read the table, or all of its rows.
     () =>
       tx.query(
         `select 1 from ${qualified(key.table)} r where r.tableoid = any($1::oid[]) and ${refers} limit 1`,

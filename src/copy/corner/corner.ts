@@ -1,5 +1,6 @@
 import { RowfleetError } from '../../errors.ts';
 import { display } from '../../pg/quote.ts';
+import { sqlStates } from '../../pg/sql-states.ts';
 import { copyInStatement, copyOutStatement, rowRange, type TidRange } from '../../plan/select.ts';
 import type { Leaf } from '../../plan/types.ts';
 import type { RelayTally } from '../relay.ts';
@@ -15,8 +16,6 @@ export interface Cornered extends RelayTally {
 
 /** COPYs that halving may cost one batch, before its rows go through a stage and are looked at all at once. */
 const mostTries = 200;
-
-const foreignKeyViolation = '23503';
 
 const tryRange = ({ flow, source, target, signal, onBytes }: CornerContext, range: TidRange) =>
   relayUnderSavepoint(
@@ -43,7 +42,9 @@ async function tryAgain(
       const row = refused.get(tid);
       if (row === undefined) continue;
       const mayPass =
-        row.behind === undefined ? row.refusal.code === foreignKeyViolation : refused.has(row.behind);
+        row.behind === undefined
+          ? row.refusal.code === sqlStates.foreignKeyViolation
+          : refused.has(row.behind);
       if (!mayPass) continue;
       const outcome = await tryRange(ctx, rowRange(leaf, tid));
       if (outcome.kind === 'refused') {

@@ -3,6 +3,7 @@ import { refusalMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { batchSelect, type TidRange } from '../../plan/select.ts';
 import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
@@ -87,7 +88,7 @@ function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): S
         ? [
             {
               sql: `select s.tid from ${stage} s where s.c${i + 1} is null`,
-              refusal: { code: '23502', column: name },
+              refusal: { code: sqlStates.notNullViolation, column: name },
             },
           ]
         : [],
@@ -95,7 +96,7 @@ function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): S
     ...checks.map(
       ({ name, expression }): SetCheck => ({
         sql: `select tid from ${rows} where not (${expression})`,
-        refusal: { code: '23514', constraint: name },
+        refusal: { code: sqlStates.checkViolation, constraint: name },
       }),
     ),
     ...uniques.map(
@@ -106,7 +107,7 @@ function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): S
               from ${rows} where ${key.map((column) => `r.${ident(column)} is not null`).join(' and ')}
             window same as (partition by ${key.map((column) => `r.${ident(column)}`).join(', ')} order by r.tid::pg_catalog.tid)) as r
           where nth > 1 or held`,
-        refusal: { code: '23505', constraint: name },
+        refusal: { code: sqlStates.uniqueViolation, constraint: name },
       }),
     ),
   ];

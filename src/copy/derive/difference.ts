@@ -1,6 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
 import { sqlState } from '../../pg/errors.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
+import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { refuseSpread } from './spread.ts';
@@ -33,8 +34,8 @@ async function stepStatements(ctx: DeriveContext, terms: Terms): Promise<Record<
   };
 }
 
-/** Unique and exclusion violations: a row that goes holds what another is to have. */
-const conflicts = new Set(['23505', '23P01']);
+/** A row that goes holds what another is to have. */
+const conflicts = new Set([sqlStates.uniqueViolation, sqlStates.exclusionViolation]);
 
 /** Rows that go are referred to until the others are changed; so they go first only where that is refused. */
 const deletesLast: Step[] = ['update', 'insert', 'delete'];

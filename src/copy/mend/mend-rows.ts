@@ -17,6 +17,7 @@ import {
   settleLoaded,
 } from '../../ledger/sent-rows.ts';
 import { display } from '../../pg/quote.ts';
+import { sqlStates } from '../../pg/sql-states.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
@@ -37,8 +38,6 @@ type MendInput = CopyBatchInput;
 type Result =
   | ({ kind: 'loaded'; how: string } & RelayTally)
   | { kind: 'refused'; refusal: Refusal; found: Extract<FoundAt, { kind: 'there' }> | null };
-
-const foreignKeyViolation = '23503';
 
 const rowsOf = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`;
 
@@ -87,7 +86,7 @@ async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): P
       results.set(row, result);
       loaded ||= result.kind === 'loaded';
     }
-    due = due.filter((row) => codeOf(results.get(row)!) === foreignKeyViolation);
+    due = due.filter((row) => codeOf(results.get(row)!) === sqlStates.foreignKeyViolation);
   }
   return results;
 }
@@ -145,7 +144,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
       // What a row refers to may be on its way too. Asked before: it may arrive while these are sent.
       const others = await hasEarlierMend(target, claim);
       const sent = await sendAll(input, flow, rows);
-      const lacks = [...sent.values()].some((result) => codeOf(result) === foreignKeyViolation);
+      const lacks = [...sent.values()].some((result) => codeOf(result) === sqlStates.foreignKeyViolation);
       if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
       for (const [row, result] of sent) await settle(input, flow, row, result);
       return [...sent.values(), ...(await takeAllBack(input, flow, edited))];
