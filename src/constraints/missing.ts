@@ -2,7 +2,10 @@ import { qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { CapturedObject } from './types.ts';
 
-/** Whether something that was taken down is missing still: nobody brought it back by hand, and its table is there. */
+/**
+ * Whether a constraint that was taken down is missing still: nobody brought it back by hand, and its table is there.
+ * Constraints alone are looked for: of all that a run takes down, only a foreign key may stay down when it ends.
+ */
 export async function isMissing(target: Session, { relation, name }: CapturedObject): Promise<boolean> {
   const { rows } = await target.query<{ missing: boolean }>(
     `select pg_catalog.to_regclass($1) is not null and not exists (
