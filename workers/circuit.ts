@@ -1,4 +1,12 @@
-import { type CircuitBreakerPolicy, CircuitState, circuitBreaker, handleAll, type IBreaker } from 'cockatiel';
+import {
+  type CircuitBreakerPolicy,
+  CircuitState,
+  circuitBreaker,
+  handleAll,
+  type IBreaker,
+  IterableBackoff,
+  isBrokenCircuitError,
+} from 'cockatiel';
 
 /** Failures since the last success. */
 export interface Streak {
@@ -15,15 +23,27 @@ export class Circuit {
   readonly #probe: () => Promise<void>;
   #streak: Streak | undefined;
   #probing: Promise<void> | undefined;
+  readonly #isDoubted: boolean;
+  #hasProbeFailed = false;
 
-  /** `breaker` says when to open; `probe` is tried every `probeEveryMs`, and throws as long as nothing is better. */
-  constructor(breaker: IBreaker, probe: () => Promise<void>, probeEveryMs: number) {
-    this.#policy = circuitBreaker(handleAll, { breaker, halfOpenAfter: probeEveryMs });
+  /**
+   * `breaker` says when to open; `probe` is tried every `probeEveryMs`, and throws as long as nothing is better. A circuit
+   * `isDoubted` where those who tell of failures may be in trouble of their own: it is probed at once, and open only
+   * when that fails too.
+   */
+  constructor(breaker: IBreaker, probe: () => Promise<void>, probeEveryMs: number, isDoubted = false) {
+    const halfOpenAfter = isDoubted ? new IterableBackoff([0, probeEveryMs]) : probeEveryMs;
+    this.#policy = circuitBreaker(handleAll, { breaker, halfOpenAfter });
     this.#probe = probe;
+    this.#isDoubted = isDoubted;
+  }
+
+  get #hears(): boolean {
+    return this.#policy.state === CircuitState.Closed;
   }
 
   get isOpen(): boolean {
-    return this.#policy.state !== CircuitState.Closed;
+    return !this.#hears && (this.#hasProbeFailed || !this.#isDoubted);
   }
 
   get streak(): Streak {
@@ -32,7 +52,7 @@ export class Circuit {
 
   /** Hears of an outcome: what failed, or null for a success. What comes in while it is open decides nothing. */
   async hear(failure: string | null, at = Date.now()): Promise<void> {
-    if (this.isOpen) return;
+    if (!this.#hears) return;
     if (failure === null) this.#streak = undefined;
     else
       this.#streak = { failures: this.streak.failures + 1, since: this.#streak?.since ?? at, last: failure };
@@ -44,19 +64,23 @@ export class Circuit {
 
   /** Opens it without a reason of its own: it was open when the last process left. */
   async open(reason: string): Promise<void> {
-    while (!this.isOpen) await this.hear(reason);
+    while (this.#hears) await this.hear(reason);
+    this.#hasProbeFailed = true;
   }
 
   /** Begins the probe where it is due; at most one is under way. Does not wait for it. */
   probe(): void {
-    if (!this.isOpen || this.#probing !== undefined) return;
+    if (this.#hears || this.#probing !== undefined) return;
     this.#probing = this.#policy
       .execute(this.#probe)
       .then(
         () => {
           this.#streak = undefined;
+          this.#hasProbeFailed = false;
         },
-        () => {}, // Not due yet, or nothing is better yet.
+        (error) => {
+          this.#hasProbeFailed ||= !isBrokenCircuitError(error); // Which says that it is not due yet.
+        },
       )
       .finally(() => {
         this.#probing = undefined;

@@ -69,33 +69,29 @@ export class RunBreakers {
   /** What closed the breaker of failures. */
   #better = '';
   #restored = false;
-  /** What the scheduler's own look at the source came to, while its breaker is open without a hold. */
-  #found: 'asked' | 'silent' | undefined;
 
   constructor(site: BreakerSite, every = probeEveryMs) {
     this.#site = site;
     this.#every = every;
     this.#circuits = {
-      source: this.#server(site.source),
-      target: this.#server(site.target),
+      // Workers whose way to the source is another one than the scheduler's are in trouble of their own.
+      source: this.#server(site.source, true),
+      target: this.#server(site.target, false),
       failures: new Circuit(this.#ratio, () => this.#trialOfOne(), every.batch),
     };
   }
 
-  #server(endpoint: Endpoint): Circuit {
+  #server(endpoint: Endpoint, isDoubted: boolean): Circuit {
     const breaker = new ConsecutiveBreaker(serverFailures);
-    return new Circuit(breaker, () => answers(endpoint), this.#every.server);
+    return new Circuit(breaker, () => answers(endpoint), this.#every.server, isDoubted);
   }
 
   /** One look: hears what attempts came to, holds the run or lets it go on, and begins the probes that are due. */
   async look(): Promise<void> {
     await this.#restore();
     for (const result of await this.#news()) await this.#hear(result);
-    // What was found is about the failures of then.
-    if (!this.#circuits.source.isOpen && this.#found === 'silent') this.#found = undefined;
     for (const [cause, circuit] of Object.entries(this.#circuits) as [Cause, Circuit][]) {
-      if (circuit.isOpen && !this.#held.has(cause) && this.#isConfirmed(cause))
-        await this.#hold(cause, circuit);
+      if (circuit.isOpen && !this.#held.has(cause)) await this.#hold(cause, circuit);
       if (!circuit.isOpen && this.#held.has(cause)) await this.#lift(cause);
       circuit.probe();
     }
@@ -150,31 +146,6 @@ export class RunBreakers {
     ) {
       await failures.hear(failure.message, at.getTime());
     }
-  }
-
-  /**
-   * Whether the scheduler itself finds what made a breaker open: workers whose way to the source is another one are
-   * in trouble of their own. One that it does not find is closed. It is asked beside the look; until it tells, nothing is held.
-   */
-  #isConfirmed(cause: Cause): boolean {
-    if (cause !== 'source') return true;
-    if (this.#found === 'silent') {
-      this.#found = undefined;
-      return true;
-    }
-    if (this.#found === undefined) {
-      this.#found = 'asked';
-      answers(this.#site.source).then(
-        () => {
-          this.#circuits.source = this.#server(this.#site.source);
-          this.#found = undefined;
-        },
-        () => {
-          this.#found = 'silent';
-        },
-      );
-    }
-    return false;
   }
 
   #reason(cause: Cause, { streak }: Circuit): string {
