@@ -27,6 +27,23 @@ export class RowfleetError extends Error {
   }
 }
 
+/** Rows that rowfleet itself cannot take, as a server refuses some: found alone, such a row is set aside. */
+export class RowRefused extends RowfleetError {
+  readonly stage: 'transform' | 'load';
+  readonly column: string | undefined;
+
+  constructor(
+    code: string,
+    message: string,
+    at: { stage: 'transform' | 'load'; column?: string; hint?: string; cause?: unknown },
+  ) {
+    super(code, message, at);
+    this.name = 'RowRefused';
+    this.stage = at.stage;
+    this.column = at.column;
+  }
+}
+
 /** A user-side mistake: nothing was changed, exit code 2. */
 export function usageError(code: string, message: string, hint?: string): RowfleetError {
   return new RowfleetError(code, message, { kind: 'usage', ...(hint === undefined ? {} : { hint }) });

@@ -5,6 +5,7 @@ import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.t
 import { nearest } from '../nearest.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import { leaderOf } from '../plan/select.ts';
 
 /** What a person asks for. */
 export interface Request {
@@ -47,10 +48,16 @@ export function actOn<T>(
   );
 }
 
-/** Throws FLOW_UNKNOWN unless the run has a flow of that name. */
-export function requireFlow(run: Run, flow: string): void {
-  const names = run.plan.flows.map(({ name }) => name);
-  if (names.includes(flow)) return;
+/**
+ * The flow that has the batches of the flow of that name: itself, or the first of those it is read with. Throws
+ * FLOW_UNKNOWN unless the run has one of that name.
+ */
+export function requireFlow(run: Run, flow: string): string {
+  const { flows } = run.plan;
+  const found =
+    flows.find(({ name }) => name === flow) ?? flows.find(({ readWith }) => readWith?.flow === flow);
+  if (found !== undefined) return leaderOf(found);
+  const names = flows.map(({ name }) => name);
   const near = nearest(flow, names);
   throw usageError(
     'FLOW_UNKNOWN',

@@ -11,10 +11,10 @@ import { actOn, requireFlow } from './act.ts';
  * ends with a finding that says how many rows were not copied. Tells whether it was not cancelled before. Throws
  * FLOW_UNKNOWN, RUN_STATE where the run has ended, and FLOW_COPIED where there is nothing left to cancel.
  */
-export async function cancelFlow(ledger: Ledger, run: Run, flow: string, actor: string): Promise<boolean> {
+export async function cancelFlow(ledger: Ledger, run: Run, named: string, actor: string): Promise<boolean> {
   const allowed = ['running', 'stopped', 'failed'] as const;
   return actOn(ledger, run.id, { actor, allowed, deed: 'asked to cancel a flow' }, async (tx, current) => {
-    requireFlow(current, flow);
+    const flow = requireFlow(current, named);
     const rest = await readFlowRest(tx, run.id, flow);
     if (rest === undefined) {
       throw usageError(

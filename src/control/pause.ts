@@ -33,10 +33,10 @@ export interface PauseRequest {
  * was there already; null where this one is new. Throws RUN_STATE unless the run is running, FLOW_UNKNOWN and FLOW_CANCELLED.
  */
 export async function pauseRun(ledger: Ledger, run: Run, request: PauseRequest): Promise<Hold | null> {
-  const { flow, reason, actor } = request;
+  const { reason, actor } = request;
   const why = reason === undefined ? '' : `: ${reason}`;
   return actOn(ledger, run.id, { actor, allowed: ['running'], deed: 'paused' }, async (tx, current) => {
-    if (flow !== undefined) requireFlow(current, flow);
+    const flow = request.flow === undefined ? undefined : requireFlow(current, request.flow);
     if (flow !== undefined) await refuseCancelled(tx, run.id, flow);
     const holds = await readHolds(tx, run.id);
     const there = holds.find((hold) => hold.kind === 'pause' && hold.flow === (flow ?? null));
@@ -63,10 +63,10 @@ export async function liftPause(ledger: Ledger, run: Run, actor: string): Promis
 export async function resumeFlow(
   ledger: Ledger,
   run: Run,
-  { flow, actor }: { flow: string; actor: string },
+  { flow: named, actor }: { flow: string; actor: string },
 ): Promise<string | null> {
   return actOn(ledger, run.id, { actor, allowed: unfinished, deed: 'resumed' }, async (tx, current) => {
-    requireFlow(current, flow);
+    const flow = requireFlow(current, named);
     if ((await liftHold(tx, run.id, { flow, kind: 'pause' })) > 0) {
       const changed = `lifted the pause of flow ${flow}`;
       return { changed, result: changed };

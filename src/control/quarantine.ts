@@ -72,10 +72,10 @@ type Locked = ChosenRow[];
 async function selectRows(
   tx: Session,
   run: Run,
-  { ids, flow }: RowSelection,
+  { ids, flow: named }: RowSelection,
   isDue: (row: ChosenRow) => boolean,
 ): Promise<{ due: Locked; left: RowsSettled['left'] }> {
-  if (flow !== undefined) requireFlow(run, flow);
+  const flow = named === undefined ? undefined : requireFlow(run, named);
   const found = await lockQuarantined(tx, run.id, { ...(ids && { ids }), ...(flow && { flow }) });
   const unknown = (ids ?? []).filter((id) => !found.some((row) => row.id === id));
   if (unknown.length > 0) {

@@ -42,10 +42,11 @@ const reloadable: readonly RunState[] = ['running', 'stopped', 'failed', ...fini
 
 function flowOf(run: Run, name: string | undefined): ResolvedFlow {
   const [only, ...others] = run.plan.flows;
-  if (name !== undefined) requireFlow(run, name);
-  else if (others.length > 0)
+  if (name === undefined && others.length > 0)
     throw usageError('FLOW_MISSING', `run ${run.id} has several flows`, 'name one of them with --flow');
-  return name === undefined ? only! : run.plan.flows.find((flow) => flow.name === name)!;
+  if (name === undefined) return only!;
+  const leader = requireFlow(run, name);
+  return run.plan.flows.find((flow) => flow.name === leader)!;
 }
 
 async function refuseCancelled(tx: Session, run: Run, flows: ResolvedFlow[]): Promise<void> {
@@ -214,8 +215,8 @@ export async function reload(ledger: Ledger, runId: string, request: ReloadReque
 export async function withdraw(ledger: Ledger, runId: string, actor: string, flow?: string): Promise<number> {
   const allowed = ['running', 'stopped', 'failed'] as const;
   return actOn(ledger, runId, { actor, allowed, deed: 'kept from loading again' }, async (tx, run) => {
-    if (flow !== undefined) requireFlow(run, flow);
-    const n = await withdrawReloads(tx, run.id, flow);
+    const leader = flow === undefined ? undefined : requireFlow(run, flow);
+    const n = await withdrawReloads(tx, run.id, leader);
     if (n === 0)
       throw usageError('NO_RELOAD', `run ${run.id} has no reload that is not done`, 'see `rowfleet status`');
     await goOn(tx, run);

@@ -53,9 +53,9 @@ function refusal({ id, kind, state, attempt, early }: RequeueableTask): Error | 
 export async function chooseTasks(
   tx: Session,
   run: Run,
-  { tasks, flow }: Pick<RequeueRequest, 'tasks' | 'flow'>,
+  { tasks, flow: named }: Pick<RequeueRequest, 'tasks' | 'flow'>,
 ): Promise<RequeueableTask[]> {
-  if (flow !== undefined) requireFlow(run, flow);
+  const flow = named === undefined ? undefined : requireFlow(run, named);
   const scope = { ...(flow === undefined ? {} : { flow }), ...(tasks === undefined ? {} : { ids: tasks }) };
   const found = await lockTasks(tx, run.id, scope);
   const of = flow === undefined ? `run ${run.id}` : `flow ${flow} of run ${run.id}`;

@@ -10,13 +10,13 @@ import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { copyInStatement, copyOutStatement } from '../plan/select.ts';
+import { readTogether } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
+import { loadRange } from './load/load-range.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
-import { relay } from './relay.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */
 export class SnapshotGone extends RowfleetError {
@@ -98,12 +98,22 @@ async function underSnapshot<T>(input: CopyBatchInput, epoch: Epoch, fn: () => P
   }
 }
 
+/** Throws ROWS_DIFFER where the target took other rows than it was given. */
+function proveTaken({ name, target }: ResolvedFlow, rows: { rowsOut: number; rowsIn: number }): void {
+  if (rows.rowsOut === rows.rowsIn) return;
+  throw new RowfleetError(
+    'ROWS_DIFFER',
+    `${name}: the source yielded ${rows.rowsOut} rows, ${display(target)} took ${rows.rowsIn}`,
+    { hint: 'a rule or a trigger of the target drops or adds rows: take it down for the migration' },
+  );
+}
+
 /** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
 export type CopyTally = Tally & QuarantineTally;
 
 /** Extract, transform (in the source's SELECT) and load, as one stream of bytes; in mode `corner` without what is refused. */
 async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTally> {
-  const { plan, claim, source, target, signal, onBytes } = input;
+  const { plan, claim, source, target } = input;
   const flow = flowOf(plan, claim);
   await checkUnmoved(source, flow, epoch);
   await barrier('copy.extract');
@@ -112,18 +122,11 @@ async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTall
   const copied: QuarantineTally =
     claim.mode === 'corner' && range.leaf?.hasCtid
       ? await cornerBatch({ ...input, flow }, range)
-      : await relay(
-          { session: source, statement: copyOutStatement(flow, range) },
-          { session: target, statement: copyInStatement(flow) },
-          { signal, onBytes },
-        );
-  const expected = copied.rowsIn + (copied.rowsQuarantined ?? 0);
-  if (expected === copied.rowsOut) return copied;
-  throw new RowfleetError(
-    'ROWS_DIFFER',
-    `${flow.name}: the source yielded ${copied.rowsOut} rows, ${display(flow.target)} took ${copied.rowsIn}`,
-    { hint: 'a rule or a trigger of the target drops or adds rows: take it down for the migration' },
-  );
+      : await loadRange({ ...input, flow }, range);
+  const { rowsOut, rowsIn, rowsQuarantined = 0, outputs = {} } = copied;
+  proveTaken(flow, { rowsOut: rowsOut - rowsQuarantined, rowsIn });
+  for (const each of readTogether(plan, flow)) if (outputs[each.name]) proveTaken(each, outputs[each.name]!);
+  return copied;
 }
 
 /** Copies one claimed batch. The rows and the ledger row commit together or not at all. */

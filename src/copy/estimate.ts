@@ -1,7 +1,7 @@
 import type { CutState, FlowRow } from '../ledger/flows.ts';
 import { display, ident, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { selectRows } from '../plan/select.ts';
+import { leaderOf, selectRows } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** A flow as measured before its first batch. */
@@ -84,6 +84,8 @@ export async function estimateFlow(source: Session, flow: ResolvedFlow): Promise
     estimatedRows: Math.min(planned, Math.max(drivingRows, 1)),
     estimatedBytes: size.bytes,
     cut: await cutOf(source, flow, size, drivingRows),
-    cutDone: flow.leaves.length === 0,
+    // Of flows that are read together one is cut.
+    cutDone: flow.leaves.length === 0 || leaderOf(flow) !== flow.name,
+    readWith: flow.readWith?.leader ?? null,
   };
 }

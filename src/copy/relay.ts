@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { barrier } from '../barrier.ts';
-import { isConnectionLost, sqlState } from '../pg/errors.ts';
+import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
@@ -11,7 +11,8 @@ export interface RelayTally {
   bytes: number;
 }
 
-const submit = (session: Session, query: CopyIn | CopyOut): void => {
+/** Hands a COPY to a session. */
+export const submit = (session: Session, query: CopyIn | CopyOut): void => {
   session.query(query as unknown as pg.Submittable);
 };
 
@@ -95,7 +96,7 @@ export type RelayOutcome =
 
 /** Throws what leaves no session to go on with. */
 function refusedBy(side: 'source' | 'target', error: unknown): RelayOutcome {
-  if (sqlState(error) === undefined || isConnectionLost(error)) throw error;
+  if (!isRefusal(error)) throw error;
   return { kind: 'refused', side, error: error as Error };
 }
 
@@ -114,7 +115,7 @@ export function tryRelay(source: RelaySide, target: RelaySide, options: RelayOpt
     // Nothing drains into a session that is gone; a refusal alone must not end the source's stream.
     const lost = new Promise<never>((_, reject) => {
       into.done.catch((error) => {
-        if (sqlState(error) === undefined || isConnectionLost(error)) reject(error);
+        if (!isRefusal(error)) reject(error);
       });
     });
     let rowsOut: number;

@@ -61,6 +61,8 @@ export interface Tally {
   seconds: number;
   epoch?: number;
   evidence?: Record<string, number>;
+  /** By flow, of a batch that feeds several. Absent: what was counted before stays. */
+  outputs?: Record<string, { rowsOut: number; rowsIn: number }>;
 }
 
 /** Finishes the task in the work's own transaction; no row updated throws and rolls everything back. */
@@ -70,6 +72,7 @@ export async function finishTask(session: Session, claim: ClaimedTask, tally: Ta
        update rowfleet.task
           set state = 'done', ended_at = clock_timestamp(), error = null, not_before = null,
               rows_out = $3, rows_in = $4, bytes = $5, seconds = $6, epoch = $7, evidence = $8, rows_quarantined = $9,
+              outputs = coalesce($10, outputs),
               revision = (select r.revision from rowfleet.run r where r.id = run_id)
         where id = $1 and attempt = $2 and state = 'running' returning id
      )
@@ -85,6 +88,7 @@ export async function finishTask(session: Session, claim: ClaimedTask, tally: Ta
       tally.epoch ?? null,
       tally.evidence === undefined ? null : JSON.stringify(tally.evidence),
       tally.rowsQuarantined ?? 0,
+      tally.outputs === undefined ? null : JSON.stringify(tally.outputs),
     ],
   );
   if (rowCount !== 1) throw new StaleAttempt(claim.taskId);

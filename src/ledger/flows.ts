@@ -20,19 +20,29 @@ export interface FlowRow {
   cutDone: boolean;
   /** People want no more rows of it. */
   cancelled: boolean;
+  /** Of flows that are read together: the one that has the batches; null for a flow by itself. Where cutting and cancelling stand is what stands there for that one. */
+  readWith: string | null;
 }
+
+/** SQL: a run's flows `f`, each beside the one `l` that has its batches. */
+const withLeader =
+  'rowfleet.flow f join rowfleet.flow l on l.run_id = f.run_id and l.name = coalesce(f.read_with, f.name)';
 
 /** Writes the flows of a run, once, with their estimates. */
 export async function insertFlow(
   on: Queryable,
   runId: string,
   ordinal: number,
-  flow: Omit<FlowRow, 'cancelled'> & { estimatedRows: number; targetRowsBefore: number },
+  flow: Omit<FlowRow, 'cancelled' | 'readWith'> & {
+    readWith?: string | null;
+    estimatedRows: number;
+    targetRowsBefore: number;
+  },
 ): Promise<void> {
   await on.query(
     `insert into rowfleet.flow
-       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing`,
+       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done, read_with)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
     [
       runId,
       flow.name,
@@ -43,6 +53,7 @@ export async function insertFlow(
       Math.round(flow.estimatedBytes),
       JSON.stringify(flow.cut),
       flow.cutDone,
+      flow.readWith ?? null,
     ],
   );
 }
@@ -54,8 +65,9 @@ export async function readFlows(
   { lock = false }: { lock?: boolean } = {},
 ): Promise<FlowRow[]> {
   const { rows } = await on.query(
-    `select name, target, estimated_bytes::float8 as "estimatedBytes", cut, cut_done as "cutDone", cancelled
-       from rowfleet.flow where run_id = $1 order by estimated_bytes desc, ordinal ${lock ? 'for update' : ''}`,
+    `select f.name, f.target, f.estimated_bytes::float8 as "estimatedBytes", f.cut, l.cut_done as "cutDone", l.cancelled,
+            f.read_with as "readWith"
+       from ${withLeader} where f.run_id = $1 order by f.estimated_bytes desc, f.ordinal ${lock ? 'for update of f' : ''}`,
     [runId],
   );
   return rows;
@@ -81,7 +93,7 @@ export async function restartFlows(on: Queryable, runId: string, names: string[]
     ));
   } while (rowCount !== 0);
   await on.query(
-    `update rowfleet.flow set cut_done = false, cut = cut || '{"leaf": 0, "nextBlock": 0}'
+    `update rowfleet.flow set cut_done = coalesce(read_with, name) <> name, cut = cut || '{"leaf": 0, "nextBlock": 0}'
       where run_id = $1 and name = any($2)`,
     [runId, names],
   );
@@ -118,14 +130,20 @@ export interface LoadedRows {
   rowsMended?: number;
 }
 
+/** SQL: what a batch `t` counts for the flow `f`, which may be one of several that it feeds. */
+export const ofFlow = (column: string, key: 'rowsOut' | 'rowsIn'): string =>
+  `case when f.read_with is null then t.${column} else (t.outputs -> f.name ->> '${key}')::bigint end`;
+
 /** What the batches of each flow yielded, loaded and quarantined, and what was loaded later. */
 export async function readLoaded(on: Queryable, runId: string): Promise<Record<string, LoadedRows>> {
   const { rows } = await on.query(
-    `select flow, coalesce(sum(rows_out), 0)::float8 as "rowsOut", coalesce(sum(rows_in), 0)::float8 as "rowsIn",
-            sum(rows_quarantined)::float8 as "rowsQuarantined",
+    `select f.name as flow, coalesce(sum(${ofFlow('rows_out', 'rowsOut')}), 0)::float8 as "rowsOut",
+            coalesce(sum(${ofFlow('rows_in', 'rowsIn')}), 0)::float8 as "rowsIn",
+            coalesce(sum(t.rows_quarantined) filter (where f.read_with is null), 0)::float8 as "rowsQuarantined",
             (select coalesce(sum(q.rows_in), 0)::float8 from rowfleet.quarantine q
-              where q.run_id = $1 and q.flow = t.flow and q.state = 'loaded' and q.edited is null) as "rowsMended"
-       from rowfleet.task t where run_id = $1 and kind = 'batch' and state = 'done' group by flow`,
+              where q.run_id = $1 and q.flow = f.name and q.state = 'loaded' and q.edited is null) as "rowsMended"
+       from rowfleet.flow f join rowfleet.task t on t.run_id = f.run_id and t.flow = coalesce(f.read_with, f.name)
+      where f.run_id = $1 and t.kind = 'batch' and t.state = 'done' group by f.name, f.read_with`,
     [runId],
   );
   return Object.fromEntries(rows.map(({ flow, ...counts }) => [flow, counts]));
@@ -138,7 +156,7 @@ export const isOfCancelledFlow = `exists (
 /** The flows of a run that were cancelled. */
 export async function readCancelledFlows(on: Queryable, runId: string): Promise<string[]> {
   const { rows } = await on.query(
-    'select name from rowfleet.flow where run_id = $1 and cancelled order by ordinal',
+    `select f.name from ${withLeader} where f.run_id = $1 and l.cancelled order by f.ordinal`,
     [runId],
   );
   return rows.map(({ name }: { name: string }) => name);

@@ -1,4 +1,5 @@
 import type { Session } from '../pg/session.ts';
+import { ofFlow } from './flows.ts';
 
 /** What the ledger says about the copying of one flow. `recent*` are amounts within the asked window. */
 export interface FlowFigures {
@@ -9,6 +10,8 @@ export interface FlowFigures {
   cutDone: boolean;
   /** People want no more rows of it. */
   cancelled: boolean;
+  /** It is read with another flow, whose batches are its own. */
+  follows: boolean;
   /** Blocks of the driving table in all, and those in batches that are done. Both 0 where it has no blocks. */
   blocks: number;
   blocksDone: number;
@@ -34,14 +37,16 @@ export interface FlowFigures {
  */
 const flowsStatement = `
 with flow as (
-  select f.name, f.target, f.ordinal, f.estimated_rows, f.cut_done, f.cancelled as is_cancelled, f.cut -> 'blocks' as leaves,
-    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks') as leaf (blocks)) as blocks,
-    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(f.cut -> 'blocks')
-       with ordinality as leaf (blocks, place) where place <= (f.cut ->> 'leaf')::int)
-      + coalesce((f.cut ->> 'nextBlock')::bigint, 0) as blocks_cut
-  from rowfleet.flow f where f.run_id = $1
+  select f.name, f.target, f.ordinal, f.estimated_rows, l.cut_done, l.cancelled as is_cancelled, l.cut -> 'blocks' as leaves,
+    f.read_with, coalesce(f.read_with, f.name) as leader, f.read_with <> f.name as follows,
+    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(l.cut -> 'blocks') as leaf (blocks)) as blocks,
+    (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(l.cut -> 'blocks')
+       with ordinality as leaf (blocks, place) where place <= (l.cut ->> 'leaf')::int)
+      + coalesce((l.cut ->> 'nextBlock')::bigint, 0) as blocks_cut
+  from rowfleet.flow f join rowfleet.flow l on l.run_id = f.run_id and l.name = coalesce(f.read_with, f.name)
+  where f.run_id = $1
 ), figures as (
-  select t.flow,
+  select f.name as flow,
     count(*) filter (where t.state = 'waiting') as waiting,
     count(*) filter (where t.state = 'running') as running,
     count(*) filter (where t.state = 'done') as done,
@@ -49,22 +54,22 @@ with flow as (
     count(*) filter (where t.state = 'cancelled') as cancelled,
     sum(coalesce((t.spec ->> 'toBlock')::bigint, (f.leaves ->> (t.spec ->> 'leaf')::int)::bigint)
       - (t.spec ->> 'fromBlock')::bigint) filter (where t.state <> 'done') as blocks_open,
-    sum(t.rows_out) filter (where t.state = 'done') as rows_out,
-    sum(t.rows_in) filter (where t.state = 'done') as rows_in,
-    sum(t.bytes) filter (where t.state = 'done') as bytes,
-    sum(greatest(t.rows_in, 0) * w.share) filter (where t.state = 'done') as recent_rows,
-    sum(t.bytes * w.share) filter (where t.state = 'done') as recent_bytes,
+    sum(${ofFlow('rows_out', 'rowsOut')}) filter (where t.state = 'done') as rows_out,
+    sum(${ofFlow('rows_in', 'rowsIn')}) filter (where t.state = 'done') as rows_in,
+    sum(t.bytes) filter (where t.state = 'done' and f.follows is not true) as bytes,
+    sum(greatest(${ofFlow('rows_in', 'rowsIn')}, 0) * w.share) filter (where t.state = 'done') as recent_rows,
+    sum(t.bytes * w.share) filter (where t.state = 'done' and f.follows is not true) as recent_bytes,
     min(w.started_at) filter (where t.state = 'done') as first_start,
     range_agg(tstzrange(w.started_at, t.ended_at)) filter (where t.state = 'done') as spans
   from rowfleet.task t
-  join flow f on f.name = t.flow
+  join flow f on f.leader = t.flow
   cross join lateral (
     select greatest(0, least(1, extract(epoch from t.ended_at - (statement_timestamp() - make_interval(secs => $2)))::float8
       / greatest(t.seconds, 0.001))) as share,
       t.ended_at - make_interval(secs => greatest(t.seconds, 0.001)) as started_at
   ) w
   where t.run_id = $1 and t.kind = 'batch'
-  group by t.flow
+  group by f.name
 ), flight as (
   select t.flow, sum(a.bytes) as bytes, min(a.started_at) as first_start,
     sum(a.bytes * least(1, $2 / greatest(extract(epoch from statement_timestamp() - a.started_at)::float8, 0.001)))
@@ -73,7 +78,7 @@ with flow as (
   where a.run_id = $1 and a.ended_at is null and t.kind = 'batch' and t.state = 'running'
   group by t.flow
 )
-select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
+select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.follows, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
   (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds,
@@ -97,6 +102,7 @@ export async function readFlowFigures(
     estimatedRows: Number(row.estimated_rows),
     cutDone: row.cut_done,
     cancelled: row.is_cancelled,
+    follows: row.follows === true,
     blocks: Number(row.blocks),
     blocksDone: Math.max(0, Number(row.blocks_done)),
     batches: {

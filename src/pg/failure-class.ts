@@ -1,4 +1,4 @@
-import { RowfleetError } from '../errors.ts';
+import { RowfleetError, RowRefused } from '../errors.ts';
 import { isConnectionLost, isRaised, nodeCode, sqlState } from './errors.ts';
 import { sqlStates } from './sql-states.ts';
 
@@ -74,6 +74,7 @@ export function failureCode(error: unknown): string {
 
 /** The class of anything that ended an attempt; `side` is where it came from, as far as that is known. */
 export function classify(error: unknown, side?: 'source' | 'target'): FailureClass {
+  if (error instanceof RowRefused) return 'row';
   const state = sqlState(error);
   if (state === undefined) {
     // A server's socket comes and goes with it.
@@ -88,3 +89,7 @@ export function classify(error: unknown, side?: 'source' | 'target'): FailureCla
   if (state === sqlStates.protocolViolation && error instanceof RowfleetError) return 'give up';
   return failureClasses[state] ?? failureClasses[state.slice(0, 2)] ?? 'give up';
 }
+
+/** Whether a server, or rowfleet itself, refused something, and the session is there to go on with. */
+export const isRefusal = (error: unknown): boolean =>
+  error instanceof RowRefused || (sqlState(error) !== undefined && !isConnectionLost(error));

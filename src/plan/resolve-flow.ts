@@ -166,8 +166,9 @@ async function resolveOutput(
 }
 
 /** Flows that one COPY of the source feeds: in one format, under the locks of all. The first is the one that has batches. */
-function readTogether(results: FlowResult[]): FlowResult[] {
+function readTogether(results: FlowResult[], spec: FlowSpec): FlowResult[] {
   if (results.length < 2) return results;
+  const where = spec.where?.trim() ?? '';
   const flows = results.map(({ flow }) => flow);
   const format = flows.every((flow) => flow.format === 'binary') ? 'binary' : 'text';
   const reads = [
@@ -175,10 +176,17 @@ function readTogether(results: FlowResult[]): FlowResult[] {
   ];
   const shared = {
     format,
-    readWith: flows[0]!.name,
     reads: reads.toSorted((a, b) => (display(a) < display(b) ? -1 : 1)),
   } as const;
-  return results.map((result) => ({ ...result, flow: { ...result.flow, ...shared } }));
+  return results.map((result, i) => {
+    const readWith = {
+      flow: spec.name,
+      leader: flows[0]!.name,
+      where,
+      own: spec.outputs[i]?.where?.trim() ?? '',
+    };
+    return { ...result, flow: { ...result.flow, ...shared, readWith } };
+  });
 }
 
 /** Holds one flow of the plan against both catalogs: a result for each of its outputs. None when something is wrong with it, which is reported. */
@@ -198,5 +206,6 @@ export async function resolveFlow(
   const declared = results.map((result) =>
     joinRows === 'exact' ? result : { ...result, flow: { ...result.flow, joinRows } },
   );
-  return readTogether(declared);
+  // Where one output is wrong, nothing is read at all.
+  return results.length === spec.outputs.length ? readTogether(declared, spec) : declared;
 }

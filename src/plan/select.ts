@@ -1,5 +1,5 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Grouping, Leaf, ResolvedColumn, ResolvedFlow } from './types.ts';
+import type { Grouping, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
 export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where' | 'grouping'>;
@@ -114,6 +114,43 @@ export function batchSelect(flow: ResolvedFlow, range: Range, before: string[] =
 /** `COPY (…) TO STDOUT` of one range, for the source. */
 export function copyOutStatement(flow: ResolvedFlow, range: Range): string {
   return `copy (${batchSelect(flow, range)}) to stdout (format ${flow.format})`;
+}
+
+/** The flows of a plan that one COPY of the source feeds, in the plan's order; mostly the flow alone. */
+export const readTogether = ({ flows }: Pick<ResolvedPlan, 'flows'>, flow: ResolvedFlow): ResolvedFlow[] =>
+  flow.readWith === undefined
+    ? [flow]
+    : flows.filter(({ readWith }) => readWith?.leader === flow.readWith!.leader);
+
+/** The name of the flow that has a flow's batches. */
+export const leaderOf = ({ name, readWith }: Pick<ResolvedFlow, 'name' | 'readWith'>): string =>
+  readWith?.leader ?? name;
+
+/**
+ * One `COPY (…) TO STDOUT` for flows that are read together: of each its columns, and before these, where it has a condition of its
+ * own, whether the row is for it.
+ */
+export function copyOutOfAll(
+  flows: ResolvedFlow[],
+  range: Range,
+): { statement: string; parts: { columns: number; flag: boolean }[]; format: 'binary' | 'text' } {
+  const [leader] = flows as [ResolvedFlow];
+  const owns = flows.map(({ readWith }) => readWith!.own);
+  const flag = (own: string): string[] => (own === '' ? [] : [`((${own}\n) is true)`]);
+  const list = flows.flatMap((flow, i) => [
+    ...flag(owns[i]!),
+    ...carried(flow.columns).map((column) => `(${column.copyExpression}\n)`),
+  ]);
+  const some = owns.includes('') ? [] : [`(${owns.flatMap(flag).join(' or ')})`];
+  const conditions = [...rangeConditions(leader.alias, range), ...some];
+  const { leaf } = range;
+  const frame = { ...leader, where: leader.readWith!.where };
+  const select = selectRows(frame, list, { ...(leaf && { leaf }), conditions });
+  return {
+    statement: `copy (${select}) to stdout (format ${leader.format})`,
+    parts: flows.map((flow, i) => ({ columns: carried(flow.columns).length, flag: owns[i] !== '' })),
+    format: leader.format,
+  };
 }
 
 /** `COPY … FROM STDIN` for the target: the flow's columns, in the flow's order. */

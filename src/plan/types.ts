@@ -214,10 +214,21 @@ export interface Grouping extends GroupingSpec {
   rangeColumn?: string;
 }
 
+/** Flows that one COPY of the source feeds. */
+export interface ReadWith {
+  /** What the plan calls all of them. */
+  flow: string;
+  /** The first of them: it alone has batches. */
+  leader: string;
+  /** Which driving rows are read for all of them; empty for all. */
+  where: string;
+  /** Which of these are for this one; empty for all. */
+  own: string;
+}
+
 export interface ResolvedFlow {
   name: string;
-  /** The first of the flows that are read together with this one, in one COPY: it alone has batches. Absent: none are. */
-  readWith?: string;
+  readWith?: ReadWith;
   driving: RelationName & { oid: number };
   /**
    * Columns of the driving table that identify a row over all leaves: primary key, else a unique not-null key; empty

@@ -62,6 +62,7 @@ export function flowProgress(figures: FlowFigures, runState: RunState): FlowProg
     rowsPerSecond: done ? rowsIn / copySeconds : recentRows / window,
     bytesPerSecond: done ? bytes / copySeconds : recentBytes / window,
     batches: { waiting, running, done: figures.batches.done, failed },
+    follows: figures.follows,
     fraction: fractionOf(figures, state, rowsInFlight, estimatedRows),
   };
 }

@@ -116,7 +116,8 @@ function copyingOf({ figures, flows, copySeconds }: ProgressParts): Copying {
   const rowsLeft = copied ? 0 : Math.max(0, estimatedRows - rows - rowsInFlight);
   const byRate = rowsPerSecond > 0 ? copySeconds + rowsLeft / rowsPerSecond : undefined;
   const progressed = sum(flows, (flow) => flow.fraction * flow.estimatedRows);
-  const total = (of: 'waiting' | 'running' | 'done' | 'failed') => sum(flows, (flow) => flow.batches[of]);
+  const total = (of: 'waiting' | 'running' | 'done' | 'failed') =>
+    sum(flows, ({ follows, batches }) => (follows ? 0 : batches[of]));
   return {
     ...{ rows, estimatedRows, rowsInFlight, bytes, rowsPerSecond, rowsLeft, copySeconds },
     fraction: copied ? 1 : estimatedRows > 0 ? progressed / estimatedRows : 0,

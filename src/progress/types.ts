@@ -22,6 +22,8 @@ export interface FlowProgress {
   rowsPerSecond: number;
   bytesPerSecond: number;
   batches: { waiting: number; running: number; done: number; failed: number };
+  /** It is read with another flow: its batches are that one's. */
+  follows: boolean;
   /** 0 to 1; 1 only when every batch has committed. */
   fraction: number;
 }

@@ -50,7 +50,7 @@ export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<b
       await areBatchesDone(
         ctx.ledger,
         ctx.run.id,
-        filling.map((flow) => flow.name),
+        filling.map(({ name, readWith }) => readWith ?? name),
       )
     ) {
       await insertBuilds(ctx, dueObjects(own, builds));

@@ -45,7 +45,10 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
   const present = Math.max(1, await waitForWorkers(ctx, 'loader'));
   const slots = Math.min(present, ctx.run.settings.concurrency ?? present);
   const uncut = (all: FlowRow[]) =>
-    all.filter((flow) => !flow.cutDone && !flow.cancelled && !ctx.heldFlows.has(flow.name));
+    all.filter(
+      ({ name, readWith, cutDone, cancelled }) =>
+        (readWith ?? name) === name && !cutDone && !cancelled && !ctx.heldFlows.has(name),
+    );
   let missing = slots * batchesPerSlot - open;
   if (uncut(flows).length === 0 || missing <= 0) return;
   await asDriver(ctx, async (tx) => {

@@ -7,10 +7,22 @@ import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts'
 import { recordEvent } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import { destroySession, endSession, type Session } from '../pg/session.ts';
+import { leaderOf } from '../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { Keeper, RunContext } from './context.ts';
 import { emptyTables } from './empty.ts';
 import { asDriver, asLeader } from './lead.ts';
 import { openSource } from './source.ts';
+
+/** The flows that begin again when some tables are emptied: all that fill them, with those read together, whose tables are emptied too (and added). */
+function restarting({ flows }: ResolvedPlan, targets: Set<string>): ResolvedFlow[] {
+  for (let before = -1; before < targets.size; ) {
+    before = targets.size;
+    const leaders = new Set(flows.filter(({ target }) => targets.has(display(target))).map(leaderOf));
+    for (const flow of flows) if (leaders.has(leaderOf(flow))) targets.add(display(flow.target));
+  }
+  return flows.filter((flow) => targets.has(display(flow.target)));
+}
 
 /**
  * Empties the targets of flows whose source changed since they were copied, together with every flow that
@@ -21,6 +33,7 @@ async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promis
   if (stale.length === 0) return;
   const { plan, id } = ctx.run;
   const targets = new Set(plan.flows.filter((f) => stale.includes(f.name)).map((f) => display(f.target)));
+  const flows = restarting(plan, targets);
   const before = await readRowsBefore(tx, id);
   const held = [...targets].find((target) => before[target]! > 0);
   if (held !== undefined) {
@@ -30,7 +43,6 @@ async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promis
       { hint: `remove this run's rows from ${held} by hand, then \`rowfleet cancel\` and start anew` },
     );
   }
-  const flows = plan.flows.filter((flow) => targets.has(display(flow.target)));
   const relations = plan.targets.filter((target) => targets.has(display(target)));
   // Batches first: this waits for attempts under way, whose rows then go along. Not for long: their heartbeat waits for us.
   await tx.query(`set local lock_timeout = '2s'`);

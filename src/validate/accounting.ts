@@ -1,5 +1,6 @@
 import { RowfleetError } from '../errors.ts';
 import type { LoadedRows } from '../ledger/flows.ts';
+import { leaderOf } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
 import { countSource } from './source-counts.ts';
@@ -30,7 +31,7 @@ export async function checkAccounting(
   spec: Extract<CheckSpec, { check: 'accounting' }>,
 ): Promise<CheckOutcome> {
   const flow = flowNamed(ctx.plan, spec.flow);
-  const { keys, tids } = ctx.excluded?.[flow.name] ?? { keys: [], tids: [] };
+  const { keys, tids } = ctx.excluded?.[leaderOf(flow)] ?? { keys: [], tids: [] };
   const quarantined = keys.length + tids.length;
   const counts = await countSource(ctx.source, flow, quarantined);
   const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };

@@ -1,4 +1,5 @@
 import { inTransaction } from '../pg/transaction.ts';
+import { leaderOf } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { withoutRows } from '../plan/without-rows.ts';
 import { checkAccounting } from './accounting.ts';
@@ -27,7 +28,7 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
 async function withoutExcluded({ source, plan, excluded = {} }: CheckContext): Promise<ResolvedPlan> {
   const flows: ResolvedFlow[] = [];
   for (const flow of plan.flows) {
-    const rows = excluded[flow.name];
+    const rows = excluded[leaderOf(flow)];
     flows.push(rows === undefined ? flow : await withoutRows(source, flow, rows));
   }
   return { ...plan, flows };

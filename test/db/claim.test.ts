@@ -190,6 +190,7 @@ it('the ledger is created once, by however many come at once', async () => {
   expect((await fresh.query('select version from rowfleet.migration')).rows).toEqual([
     { version: 1 },
     { version: 2 },
+    { version: 3 },
   ]);
   await Promise.all(others.map((other) => other.close()));
   await fresh.drop();

@@ -5,6 +5,7 @@ import { sweep } from '../../src/copy/corner/sweep.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { blockRange, type TidRange } from '../../src/plan/select.ts';
 import { handMadePlan } from '../hand-made-plan.ts';
+import { emptyPlan } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 const rows = 3000;
@@ -84,7 +85,15 @@ describe.each([[14], [18]] as const)('PostgreSQL %i', (version) => {
   /** Runs `fn` in the two transactions that a batch has, and keeps what the target took. */
   async function inBatch<T>(fn: (ctx: CornerContext, range: TidRange) => Promise<T>): Promise<T> {
     const [from, to] = [await source.open(), await target.open()];
-    const ctx = { flow, source: from, target: to, signal: new AbortController().signal, onBytes: () => {} };
+    const plan = { ...emptyPlan, flows: [flow] };
+    const ctx = {
+      plan,
+      flow,
+      source: from,
+      target: to,
+      signal: new AbortController().signal,
+      onBytes: () => {},
+    };
     const range = blockRange(flow.leaves[0]!, 0, null);
     return inTransaction(
       to,

@@ -1,14 +1,7 @@
 import type { Refusal } from '../../ledger/quarantine.ts';
-import type { Session } from '../../pg/session.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
+import type { LoadContext } from '../load/load-range.ts';
 
-/** Both sessions are in the batch's transactions. */
-export interface CornerContext {
-  flow: ResolvedFlow;
-  source: Session;
-  target: Session;
-  signal: AbortSignal;
-  onBytes: (bytes: number) => void;
+export interface CornerContext extends LoadContext {
   /** Driving rows that may be set aside; one more and the batch fails. */
   most: number;
 }

@@ -6,27 +6,20 @@ import type { Tally } from '../../ledger/fence.ts';
 import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/quarantine.ts';
 import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';
-import type { Session } from '../../pg/session.ts';
-import type { TidRange } from '../../plan/select.ts';
-import type { QuarantineLimit, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
-import type { RelayTally } from '../relay.ts';
+import { readTogether, type TidRange } from '../../plan/select.ts';
+import type { QuarantineLimit } from '../../plan/types.ts';
+import type { LoadContext, LoadTally } from '../load/load-range.ts';
 import { corner } from './corner.ts';
 import { findFailingColumn, readRefused } from './read-refused.ts';
 
 /** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
-export interface QuarantineContext {
-  plan: ResolvedPlan;
-  flow: ResolvedFlow;
+export interface QuarantineContext extends LoadContext {
   claim: ClaimedTask;
-  source: Session;
-  target: Session;
   seal: Seal;
-  signal: AbortSignal;
-  onBytes: (bytes: number) => void;
 }
 
 /** Of `rowsOut`, `rowsQuarantined` were refused. */
-export type QuarantineTally = RelayTally & Pick<Tally, 'rowsQuarantined' | 'evidence'>;
+export type QuarantineTally = LoadTally & Pick<Tally, 'rowsQuarantined' | 'evidence'>;
 
 /** A flow is taken to have at least as many rows when the ratio is judged, so that one bad row of ten does not end a run. */
 const leastRows = 1000;
@@ -58,13 +51,14 @@ export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Prom
   const most = Math.max(0, limit.rows - (await countQuarantined(target, claim.runId)));
   const { refused, ...tally } = await corner({ ...ctx, most }, range);
   const leaf = flow.leaves.indexOf(range.leaf);
+  const flows = readTogether(ctx.plan, flow);
   let rowsQuarantined = 0;
   let failing: string | undefined;
   for (const { tid, refusal } of refused) {
     ctx.signal.throwIfAborted();
-    const values = await readRefused(source, flow, range.leaf, tid);
+    const values = await readRefused(source, flows, range.leaf, tid);
     if (refusal.stage === 'extract' && values.outputs > 0) {
-      failing = await findFailingColumn(source, flow, { leaf: range.leaf, tid }, failing);
+      failing = await findFailingColumn(source, flows, { leaf: range.leaf, tid }, failing);
       if (failing !== undefined) refusal.column = failing;
     }
     await insertRefused(target, claim, { ...refusal, leaf, tid, ...values }, seal);

@@ -1,40 +1,27 @@
 import { RowfleetError } from '../../errors.ts';
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
-import { copyInStatement, copyOutStatement, rowRange, type TidRange } from '../../plan/select.ts';
+import { rowRange, type TidRange } from '../../plan/select.ts';
 import type { Leaf } from '../../plan/types.ts';
-import type { RelayTally } from '../relay.ts';
-import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
+import { type LoadTally, tryLoadRange } from '../load/load-range.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf } from './refusal.ts';
-import { sweep } from './sweep.ts';
+import { isSweepable, sweep } from './sweep.ts';
 
-export interface Cornered extends RelayTally {
+export interface Cornered extends LoadTally {
   refused: CorneredRow[];
 }
 
 /** COPYs that halving may cost one batch, before its rows go through a stage and are looked at all at once. */
 const mostTries = 200;
 
-const tryRange = ({ flow, source, target, signal, onBytes }: CornerContext, range: TidRange) =>
-  relayUnderSavepoint(
-    { session: source, statement: copyOutStatement(flow, range) },
-    { session: target, statement: copyInStatement(flow) },
-    { signal, onBytes },
-  );
-
 /**
  * What a foreign key refused is tried once more, now that the rows of the batch that it may refer to are in; and what a
  * sweep put behind a row that was refused itself. Each pass goes in the other direction, so that a chain of rows comes in
  * at once whichever way it points.
  */
-async function tryAgain(
-  ctx: CornerContext,
-  refused: Map<string, CorneredRow>,
-  leaf: Leaf,
-  tally: RelayTally,
-) {
+async function tryAgain(ctx: CornerContext, refused: Map<string, CorneredRow>, leaf: Leaf, tally: LoadTally) {
   for (let order = [...refused.keys()].reverse(), loaded = true; loaded; order.reverse()) {
     loaded = false;
     for (const tid of order) {
@@ -46,7 +33,7 @@ async function tryAgain(
           ? row.refusal.code === sqlStates.foreignKeyViolation
           : refused.has(row.behind);
       if (!mayPass) continue;
-      const outcome = await tryRange(ctx, rowRange(leaf, tid));
+      const outcome = await tryLoadRange(ctx, rowRange(leaf, tid));
       if (outcome.kind === 'refused') {
         refused.set(tid, { tid, refusal: refusalOf(outcome) });
         continue;
@@ -58,10 +45,15 @@ async function tryAgain(
   }
 }
 
-function add(tally: RelayTally, { rowsIn, rowsOut, bytes }: RelayTally): void {
+function add(tally: LoadTally, { rowsIn, rowsOut, bytes, outputs = {} }: LoadTally): void {
   tally.rowsIn += rowsIn;
   tally.rowsOut += rowsOut;
   tally.bytes += bytes;
+  for (const [flow, rows] of Object.entries(outputs)) {
+    tally.outputs ??= {};
+    const known = tally.outputs[flow] ?? { rowsOut: 0, rowsIn: 0 };
+    tally.outputs[flow] = { rowsOut: known.rowsOut + rows.rowsOut, rowsIn: known.rowsIn + rows.rowsIn };
+  }
 }
 
 function tooMany({ flow, most }: CornerContext, leaf: Leaf, { tid, refusal }: CorneredRow): RowfleetError {
@@ -80,7 +72,7 @@ function tooMany({ flow, most }: CornerContext, leaf: Leaf, { tid, refusal }: Co
  */
 export async function corner(ctx: CornerContext, range: TidRange): Promise<Cornered> {
   await ctx.target.query('set constraints all immediate');
-  const tally: RelayTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
+  const tally: LoadTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
   const refused = new Map<string, CorneredRow>();
   const refuse = (row: CorneredRow) => {
     refused.set(row.tid, row);
@@ -89,14 +81,14 @@ export async function corner(ctx: CornerContext, range: TidRange): Promise<Corne
   let open = [range];
   for (let tries = 1; open.length > 0; tries++) {
     ctx.signal.throwIfAborted();
-    if (tries === mostTries) {
+    if (tries === mostTries && isSweepable(ctx.flow)) {
       const swept = await sweep(ctx, open);
       for (const row of swept) refuse(row);
       const except = swept.map(({ tid }) => tid);
       open = open.map((each) => ({ ...each, except }));
     }
     const next = open.pop()!;
-    const outcome = await tryRange(ctx, next);
+    const outcome = await tryLoadRange(ctx, next);
     if (outcome.kind === 'copied') {
       add(tally, outcome);
       continue;

@@ -4,7 +4,7 @@ import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
-import { fromClause, whereClause } from '../../plan/select.ts';
+import { carried, fromClause, whereClause } from '../../plan/select.ts';
 import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
@@ -46,14 +46,19 @@ const rowsOf = (flow: ResolvedFlow, leaf: Leaf, tid: string): string =>
  */
 export async function findFailingColumn(
   source: Session,
-  flow: ResolvedFlow,
+  flows: ResolvedFlow[],
   { leaf, tid }: { leaf: Leaf; tid: string },
   likely?: string,
 ): Promise<string | undefined> {
-  const first = flow.columns.filter(({ name }) => name === likely);
-  for (const { name, copyExpression } of [
+  const expressions = flows.flatMap((flow) =>
+    flow.columns.flatMap((column) =>
+      carried([column]).map(({ copyExpression }) => ({ flow, name: column.name, copyExpression })),
+    ),
+  );
+  const first = expressions.filter(({ name }) => name === likely);
+  for (const { flow, name, copyExpression } of [
     ...first,
-    ...flow.columns.filter((each) => !first.includes(each)),
+    ...expressions.filter((each) => !first.includes(each)),
   ]) {
     const sql = `select pg_catalog.count((${copyExpression}\n)) ${rowsOf(flow, leaf, tid)}`;
     if ((await attempt(source, sql)) === undefined) return name;
@@ -61,29 +66,43 @@ export async function findFailingColumn(
   return undefined;
 }
 
-/** What of a refused driving row is kept for people: its key, its values, and the rows that it would have become. */
+/** The rows that a driving row would have become, as JSON; null where they cannot be told without the target, or are of several tables. */
+async function readYielded(
+  source: Session,
+  flows: ResolvedFlow[],
+  rowsOf: (flow: ResolvedFlow) => string,
+): Promise<string | null> {
+  const [flow] = flows as [ResolvedFlow];
+  if (flows.length > 1 || flow.columns.some(({ lookup }) => lookup !== undefined)) return null;
+  const list = flow.columns.map(({ copyExpression }, i) => `(${copyExpression}\n) as c${i + 1}`).join(', ');
+  const object = `pg_catalog.json_object(${namesOf(flow.columns.map(({ name }) => name))}, array[${flow.columns.map(copied).join(', ')}])`;
+  const yielded = await attempt<{ rows: string | null }>(
+    source,
+    `select ${kept(`select pg_catalog.json_agg(${object}) from (select ${list} ${rowsOf(flow)}) as r`)} as rows`,
+  );
+  return yielded?.rows ?? null;
+}
+
+/** What of a driving row that the flows refuse together is kept for people: its key, its values, and the rows that it would have become. */
 export async function readRefused(
   source: Session,
-  flow: ResolvedFlow,
+  flows: ResolvedFlow[],
   leaf: Leaf,
   tid: string,
 ): Promise<Pick<RefusedRow, 'outputs' | 'sourceKey' | 'sourceRow' | 'targetRows'>> {
-  const rows = rowsOf(flow, leaf, tid);
-  const list = flow.columns.map(({ copyExpression }, i) => `(${copyExpression}\n) as c${i + 1}`).join(', ');
-  const object = `pg_catalog.json_object(${namesOf(flow.columns.map(({ name }) => name))}, array[${flow.columns.map(copied).join(', ')}])`;
-  const counted = await attempt<{ n: string }>(source, `select pg_catalog.count(*) as n ${rows}`);
+  let outputs = 0;
+  for (const flow of flows) {
+    const sql = `select pg_catalog.count(*) as n ${rowsOf(flow, leaf, tid)}`;
+    outputs += Number((await attempt<{ n: string }>(source, sql))?.n ?? 0);
+  }
   const driving = await attempt<{ key: string | null; row: string | null }>(
     source,
-    drivingSelect(flow, leaf, tid),
-  );
-  const yielded = await attempt<{ rows: string | null }>(
-    source,
-    `select ${kept(`select pg_catalog.json_agg(${object}) from (select ${list} ${rows}) as r`)} as rows`,
+    drivingSelect(flows[0]!, leaf, tid),
   );
   return {
-    outputs: Number(counted?.n ?? 0),
+    outputs,
     sourceKey: driving?.key ?? null,
     sourceRow: driving?.row ?? null,
-    targetRows: yielded?.rows ?? null,
+    targetRows: await readYielded(source, flows, (flow) => rowsOf(flow, leaf, tid)),
   };
 }

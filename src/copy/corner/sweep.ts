@@ -6,7 +6,9 @@ import type { Session } from '../../pg/session.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { batchSelect, type TidRange } from '../../plan/select.ts';
-import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
+import type { ResolvedFlow } from '../../plan/types.ts';
+import { underBothSavepoints } from '../both-savepoints.ts';
+import { tryRelay } from '../relay.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf, stageOf } from './refusal.ts';
@@ -41,10 +43,12 @@ async function fillStage(ctx: CornerContext, ranges: TidRange[]): Promise<Corner
   const open = [...ranges];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const select = batchSelect(flow, next, [`${flow.alias}.ctid`]);
-    const outcome = await relayUnderSavepoint(
-      { session: source, statement: `copy (${select}) to stdout (format text)` },
-      { session: target, statement: `copy ${stage} from stdin (format text)` },
-      { signal, onBytes },
+    const outcome = await underBothSavepoints(source, target, () =>
+      tryRelay(
+        { session: source, statement: `copy (${select}) to stdout (format text)` },
+        { session: target, statement: `copy ${stage} from stdin (format text)` },
+        { signal, onBytes },
+      ),
     );
     if (outcome.kind === 'copied') continue;
     const cut = await halve(source, next);
@@ -140,6 +144,10 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
     return behind ? { ...row, behind } : row;
   });
 }
+
+/** Whether a sweep can tell a flow's refused rows: what it stages is what the target takes, and of one table. */
+export const isSweepable = ({ readWith, columns }: ResolvedFlow): boolean =>
+  readWith === undefined && columns.every(({ lookup }) => lookup === undefined);
 
 /**
  * Finds refused rows of the ranges by a few statements over all of them: expressions, types, NOT NULL, CHECK and unique keys. It may

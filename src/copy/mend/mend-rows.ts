@@ -19,14 +19,13 @@ import {
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { inTransaction } from '../../pg/transaction.ts';
-import { copyInStatement, copyOutStatement } from '../../plan/select.ts';
+import { readTogether } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
 import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
-import type { RelayOutcome, RelayTally } from '../relay.ts';
-import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
+import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load/load-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertEdited } from './insert-edited.ts';
 import { type TakenBack, takeBack } from './take-back.ts';
@@ -36,14 +35,14 @@ type MendInput = CopyBatchInput;
 
 /** What became of one row: target rows that came of it, or why it is refused once more. */
 type Result =
-  | ({ kind: 'loaded'; how: string } & RelayTally)
+  | ({ kind: 'loaded'; how: string } & LoadTally)
   | { kind: 'refused'; refusal: Refusal; found: Extract<FoundAt, { kind: 'there' }> | null };
 
 const rowsOf = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`;
 
 function resultOf(
   flow: ResolvedFlow,
-  outcome: RelayOutcome,
+  outcome: LoadOutcome,
   found: Extract<FoundAt, { kind: 'there' }> | null,
 ): Result {
   if (outcome.kind === 'refused') return { kind: 'refused', refusal: refusalOf(outcome), found };
@@ -58,18 +57,13 @@ function resultOf(
 
 /** A driving row has no target rows while it is refused, so that what it yields now can be loaded as it is. */
 async function sendRow(input: MendInput, flow: ResolvedFlow, row: SentRow): Promise<Result> {
-  const { source, target, signal, onBytes } = input;
+  const { source, target, signal } = input;
   signal.throwIfAborted();
   if (row.edited !== null) return resultOf(flow, await insertEdited(target, flow, row.edited), null);
   const found = await findRow(source, flow, row);
   if (found.kind === 'gone') return { kind: 'loaded', how: found.how, rowsOut: 0, rowsIn: 0, bytes: 0 };
   if (found.kind === 'lost') return { kind: 'refused', refusal: found.refusal, found: null };
-  const outcome = await relayUnderSavepoint(
-    { session: source, statement: copyOutStatement(flow, found.range) },
-    { session: target, statement: copyInStatement(flow) },
-    { signal, onBytes },
-  );
-  return resultOf(flow, outcome, found);
+  return resultOf(flow, await tryLoadRange({ ...input, flow }, found.range), found);
 }
 
 const codeOf = (result: Result): string | undefined =>
@@ -96,9 +90,10 @@ async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result
   if (result.kind === 'loaded') return settleLoaded(target, claim, row, result);
   if (result.found === null) return holdAgain(target, claim, row, result.refusal);
   const { leaf, tid, range } = result.found;
-  const values = await readRefused(source, flow, range.leaf, tid);
+  const flows = readTogether(input.plan, flow);
+  const values = await readRefused(source, flows, range.leaf, tid);
   if (result.refusal.stage === 'extract' && values.outputs > 0)
-    result.refusal.column = await findFailingColumn(source, flow, { leaf: range.leaf, tid });
+    result.refusal.column = await findFailingColumn(source, flows, { leaf: range.leaf, tid });
   await holdAgain(target, claim, row, result.refusal);
   await keepFound(target, row, { leaf, tid, ...values }, seal);
 }
@@ -126,7 +121,7 @@ async function takeAllBack(
   return taken;
 }
 
-type Mended = RelayTally & Pick<Tally, 'evidence'>;
+type Mended = LoadTally & Pick<Tally, 'evidence'>;
 
 async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
   const { claim, source, target, seal, plan } = input;
@@ -158,7 +153,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     await countRefusals(target, claim, refusals);
   }
   const loaded = results.filter((result) => result.kind === 'loaded');
-  const sum = (of: (result: RelayTally) => number) => loaded.reduce((total, each) => total + of(each), 0);
+  const sum = (of: (result: LoadTally) => number) => loaded.reduce((total, each) => total + of(each), 0);
   return {
     rowsOut: sum(({ rowsOut }) => rowsOut),
     rowsIn: sum(({ rowsIn }) => rowsIn),
@@ -171,7 +166,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
  * Sends refused rows again: each as the plan yields it by now, or as a person edited it. What is refused once more goes
  * back into quarantine with the new reason and holds nothing else up. Rows and record commit together.
  */
-export async function mendRows(input: MendInput): Promise<RelayTally> {
+export async function mendRows(input: MendInput): Promise<LoadTally> {
   const { plan, claim, target } = input;
   const flow = flowOf(plan, claim);
   const started = performance.now();

@@ -8,13 +8,13 @@ import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
+import { underBothSavepoints } from '../both-savepoints.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
 import { refusalOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { refuseSpread } from '../derive/spread.ts';
 import { type DeriveContext, names, record, stage, type Terms, termsOf, vanished } from '../derive/terms.ts';
-import type { RelayTally } from '../relay.ts';
-import { relayUnderSavepoint } from '../relay-under-savepoint.ts';
+import { type RelayTally, tryRelay } from '../relay.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertWritten } from './insert-edited.ts';
 
@@ -133,10 +133,12 @@ async function undo(undoing: Undoing, row: SentRow): Promise<TakenBack> {
   if (found.kind === 'lost') return remove(undoing, found.refusal, null);
   let tally: RelayTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
   if (found.kind === 'there') {
-    const outcome = await relayUnderSavepoint(
-      { session: source, statement: copyOutStatement(flow, found.range) },
-      { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
-      { signal, onBytes },
+    const outcome = await underBothSavepoints(source, target, () =>
+      tryRelay(
+        { session: source, statement: copyOutStatement(flow, found.range) },
+        { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
+        { signal, onBytes },
+      ),
     );
     if (outcome.kind === 'refused') return remove(undoing, refusalOf(outcome), found);
     tally = outcome;

@@ -1,0 +1,118 @@
+import { isRefusal } from '../../pg/failure-class.ts';
+import type { Session } from '../../pg/session.ts';
+import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import { underBothSavepoints } from '../both-savepoints.ts';
+import { type RelayTally, relay, tryRelay } from '../relay.ts';
+import { type Landing, landingOf } from './landing.ts';
+import { type PumpOutcome, pump } from './pump.ts';
+import { Splitter } from './split.ts';
+
+/** Both sessions are in the batch's transactions. */
+export interface LoadContext {
+  plan: ResolvedPlan;
+  /** The flow; of several that are read together, the first. */
+  flow: ResolvedFlow;
+  source: Session;
+  target: Session;
+  signal: AbortSignal;
+  /** Hears of every chunk. */
+  onBytes: (bytes: number) => void;
+}
+
+/** Rows that the source yielded and the target took, over all outputs. */
+export interface LoadTally extends RelayTally {
+  /** By flow, where several are read together. */
+  outputs?: Record<string, { rowsOut: number; rowsIn: number }>;
+}
+
+export type LoadOutcome =
+  | ({ kind: 'copied' } & LoadTally)
+  | { kind: 'refused'; side: 'source' | 'target'; error: Error };
+
+const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
+
+/** One output, byte for byte. */
+async function pass(
+  ctx: LoadContext,
+  landing: Landing,
+  range: Range,
+  tolerant: boolean,
+): Promise<PumpOutcome> {
+  const { source, target, signal, onBytes } = ctx;
+  const sides = [
+    { session: source, statement: copyOutStatement(landing.flow, range) },
+    { session: target, statement: landing.statement },
+    { signal, onBytes },
+  ] as const;
+  const outcome = tolerant
+    ? await tryRelay(...sides)
+    : { kind: 'copied' as const, ...(await relay(...sides)) };
+  if (outcome.kind === 'refused') return outcome;
+  const { rowsOut, rowsIn, bytes } = outcome;
+  return { kind: 'copied', outputs: [{ rowsOut, rowsIn }], bytes };
+}
+
+/** Several outputs out of one COPY of the source. */
+function split(ctx: LoadContext, landings: Landing[], range: Range, tolerant: boolean): Promise<PumpOutcome> {
+  const { source, target, signal, onBytes } = ctx;
+  const flows = landings.map(({ flow }) => flow);
+  const { statement, parts, format } = copyOutOfAll(flows, range);
+  return pump(
+    { session: source, statement },
+    new Splitter(parts, format),
+    { session: target, inlets: landings.map((landing) => ({ statement: landing.statement, format })) },
+    { signal, onBytes, tolerant },
+  );
+}
+
+async function closeAll(
+  ctx: LoadContext,
+  landings: Landing[],
+  outcome: PumpOutcome,
+  tolerant: boolean,
+): Promise<LoadOutcome> {
+  if (outcome.kind === 'refused') return outcome;
+  const outputs: NonNullable<LoadTally['outputs']> = {};
+  try {
+    for (const [i, { rowsOut, rowsIn }] of outcome.outputs.entries()) {
+      const landing = landings[i]!;
+      const brought = rowsIn === rowsOut ? await landing.close(ctx.target) : undefined;
+      outputs[landing.flow.name] = { rowsOut, rowsIn: brought ?? rowsIn };
+    }
+  } catch (error) {
+    if (tolerant && isRefusal(error)) return { kind: 'refused', side: 'target', error: error as Error };
+    throw error;
+  }
+  const all = Object.values(outputs);
+  return {
+    kind: 'copied',
+    rowsOut: sum(all.map(({ rowsOut }) => rowsOut)),
+    rowsIn: sum(all.map(({ rowsIn }) => rowsIn)),
+    bytes: outcome.bytes,
+    ...(landings.length === 1 ? {} : { outputs }),
+  };
+}
+
+async function load(ctx: LoadContext, range: Range, tolerant: boolean): Promise<LoadOutcome> {
+  const landings = readTogether(ctx.plan, ctx.flow).map(landingOf);
+  for (const landing of landings) await landing.open(ctx.target);
+  const outcome =
+    landings.length === 1
+      ? await pass(ctx, landings[0]!, range, tolerant)
+      : await split(ctx, landings, range, tolerant);
+  return closeAll(ctx, landings, outcome, tolerant);
+}
+
+/** Copies a range of a flow's driving rows, and of those read together with it. Where anything is refused it throws. */
+export async function loadRange(ctx: LoadContext, range: Range): Promise<LoadTally> {
+  const outcome = await load(ctx, range, false);
+  if (outcome.kind === 'refused') throw outcome.error;
+  const { kind: _, ...tally } = outcome;
+  return tally;
+}
+
+/** Like `loadRange`, but a refusal undoes no more than itself, on either side. Throws what is no row's fault. */
+export function tryLoadRange(ctx: LoadContext, range: Range): Promise<LoadOutcome> {
+  return underBothSavepoints(ctx.source, ctx.target, () => load(ctx, range, true));
+}

@@ -1,0 +1,115 @@
+import { type DrainedRows, FrameWriter } from './frame-writer.ts';
+import type { Sorter } from './pump.ts';
+import { RowReader } from './row-reader.ts';
+
+/** Which of a row's fields belong to one output: `flag` says whether a field before them tells if the row is for it. */
+export interface Part {
+  columns: number;
+  flag: boolean;
+}
+
+const tab = 0x09;
+const newline = new Uint8Array([0x0a]);
+const nothing = new Uint8Array(0);
+const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
+const flagsAndExtension = 8;
+/** How a binary COPY begins: signature, no flags, no extension. */
+const binaryHeader = Buffer.concat([signature, Buffer.alloc(flagsAndExtension)]);
+const binaryTrailer = new Uint8Array([0xff, 0xff]);
+
+/**
+ * Hands the fields of each row of one COPY out to several outputs, without a look at a value: fields that belong together
+ * stand together, so each output's share of a row is one piece of it.
+ */
+export class Splitter implements Sorter {
+  rows = 0;
+  readonly #outputs: FrameWriter[];
+  readonly #parts: Part[];
+  readonly #heads: Uint8Array[];
+  readonly #reader: RowReader;
+  /** The header of a binary COPY has been passed. */
+  #begun = false;
+
+  constructor(parts: Part[], format: 'binary' | 'text') {
+    this.#parts = parts;
+    this.#outputs = parts.map(() => new FrameWriter());
+    this.#heads = parts.map(({ columns }) => new Uint8Array([columns >> 8, columns & 0xff]));
+    this.#reader = new RowReader(format === 'binary' ? this.#binary : this.#text);
+  }
+
+  take(frames: Buffer): void {
+    this.#reader.take(frames);
+  }
+
+  get bytes(): number {
+    return this.#outputs.reduce((sum, output) => sum + output.bytes, 0);
+  }
+
+  async drain(): Promise<DrainedRows[]> {
+    return this.#outputs.map((output) => output.drain());
+  }
+
+  #text = (bytes: Buffer, from: number, to: number): void => {
+    this.rows += 1;
+    let at = from;
+    for (const [i, { columns, flag }] of this.#parts.entries()) {
+      let isFor = true;
+      if (flag) {
+        isFor = bytes[at] === 0x74; // t
+        at = afterFields(bytes, at, to, 1);
+      }
+      const end = afterFields(bytes, at, to, columns);
+      if (isFor) this.#outputs[i]!.add(nothing, bytes, at, end - 1, newline);
+      at = end;
+    }
+  };
+
+  #binary = (bytes: Buffer, from: number): void => {
+    let at = this.#begun ? from : afterHeader(bytes, from);
+    this.#begun = true;
+    if (bytes.readInt16BE(at) < 0) return;
+    this.rows += 1;
+    at += 2;
+    for (const [i, { columns, flag }] of this.#parts.entries()) {
+      let isFor = true;
+      if (flag) {
+        isFor = bytes.readInt32BE(at) === 1 && bytes[at + 4] === 1;
+        at = afterLengths(bytes, at, 1);
+      }
+      const end = afterLengths(bytes, at, columns);
+      if (isFor) this.#outputs[i]!.add(this.#heads[i]!, bytes, at, end, nothing);
+      at = end;
+    }
+  };
+}
+
+/** What a COPY in a format begins and ends with, around its rows. */
+export function envelope(format: 'binary' | 'text'): { before: Buffer[]; after: Buffer[] } {
+  if (format === 'text') return { before: [], after: [] };
+  const frame = (content: Uint8Array) => {
+    const writer = new FrameWriter();
+    writer.add(content, Buffer.alloc(0), 0, 0, nothing);
+    return writer.drain().frames;
+  };
+  return { before: frame(binaryHeader), after: frame(binaryTrailer) };
+}
+
+/** The offset of the first row of a binary COPY; its header may have an extension. */
+function afterHeader(bytes: Buffer, from: number): number {
+  const extension = from + signature.length + flagsAndExtension;
+  return extension + bytes.readInt32BE(extension - 4);
+}
+
+/** The offset behind some fields of a text row, their last tab or newline included. */
+function afterFields(bytes: Buffer, from: number, to: number, fields: number): number {
+  let left = fields;
+  for (let at = from; at < to; at++) if (bytes[at] === tab && --left === 0) return at + 1;
+  return to;
+}
+
+/** The offset behind some fields of a binary row, each its length and so many bytes; -1 is NULL. */
+function afterLengths(bytes: Buffer, from: number, fields: number): number {
+  let at = from;
+  for (let left = fields; left > 0; left--) at += 4 + Math.max(0, bytes.readInt32BE(at));
+  return at;
+}

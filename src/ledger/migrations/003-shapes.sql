@@ -1,0 +1,14 @@
+-- Flows that are read together, and maps from old keys to new ones.
+
+alter table rowfleet.flow add column read_with text;  -- of flows that one COPY feeds: the first of them, which has the batches
+alter table rowfleet.task add column outputs jsonb;   -- of a batch that feeds several flows: {flow: {rowsOut, rowsIn}}
+
+-- A map from old keys to new ones is the table rowfleet.id_map_<name> (old_1, …, new_id). It outlives its run.
+create table rowfleet.id_map (
+  name text primary key,
+  source text not null,               -- identity of the database that the old keys are of
+  relation text not null,             -- display name of the table that they are of
+  old_types text[] not null,
+  new_type text not null,
+  created_at timestamptz not null default now()
+);
