@@ -185,6 +185,9 @@ it('an edit that changes nothing is none', async () => {
 });
 
 it('an edit of another row than the one that has its id by now is refused', async () => {
+  await db.query(`update rowfleet.quarantine set source_key = '{"id": "3", "part": "1"}' where id = $1`, [
+    ids[0],
+  ]);
   const [row] = await readQuarantined(ledger.pool, { runId }, seal);
   const of = identityOf(row!);
   const edit = (other: object) => [
@@ -193,7 +196,7 @@ it('an edit of another row than the one that has its id by now is refused', asyn
   for (const [other, name] of [
     [{ run: '7' }, 'run'],
     [{ flow: 'items' }, 'flow'],
-    [{ source_key: { id: '31' } }, 'source_key'],
+    [{ source_key: { id: '31', part: '1' } }, 'source_key'],
     [{ refused_at: '2026-01-31T10:00:00.000Z' }, 'refused_at'],
   ] as const)
     await expect(send({ edits: edit(other) })).rejects.toMatchObject({
@@ -202,5 +205,7 @@ it('an edit of another row than the one that has its id by now is refused', asyn
     });
   await expect(send({ edits: edit({ run: undefined }) })).rejects.toThrow('has no run');
   expect(await states()).toEqual(['held', 'held', 'held']);
-  expect(await send({ ids: [ids[0]], edits: edit({}) })).toMatchObject({ edited: 1 });
+  // Whoever writes the file anew may order a key's columns otherwise.
+  const edits = edit({ source_key: { part: '1', id: '3' } });
+  expect(await send({ ids: [ids[0]], edits })).toMatchObject({ edited: 1 });
 });

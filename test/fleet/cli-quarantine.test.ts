@@ -94,6 +94,12 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
     expect(out).toContain('finished with 2 rows in quarantine');
     const { rows: seven } = await site.target.query('select title from books where id = 7');
     expect(seven).toEqual([{ title: 'book seven' }]);
+    expect((await quarantine(['show', '1'])).out).toContain(
+      `rowfleet quarantine retry 1 --run 1 -c ${site.plan} --as-source`,
+    );
+    expect(await quarantine(['retry', '--all', '--as-source'])).toMatchObject({
+      ...{ code: 2, err: expect.stringContaining('--as-source takes back edits of rows named by id') },
+    });
   });
 
   it('says what a mended plan would change, and makes it the next revision of the run', async () => {
@@ -111,16 +117,16 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
     expect((await site.run(['status', '1', '-c', site.plan])).out).toContain('plan.yaml, revision 2');
   });
 
-  it('gives a row up with a reason, still ends 3, and 0 when the last row is in', async () => {
+  it('gives a row up with a reason, still ends 3, and 0 when the last row is in and an edit is taken back', async () => {
     const which = await quarantine(['discard', '--reason', 'why']);
     expect(which).toMatchObject({ code: 2, err: expect.stringContaining('[SELECTION_MISSING]') });
     const { code, out } = await quarantine(['discard', '2', '--reason', 'a test']);
     expect({ code, out }).toMatchObject({ code: 0, out: expect.stringContaining('still ends with 3') });
     await site.source.exec(
-      `update books set price = 9 where id = 9; update books set title = 'book 8' where id = 8`,
+      `update books set price = 9 where id = 9; update books set title = 'book ' || id where id in (7, 8)`,
     );
     // The target is in the environment: no plan file is needed.
-    const last = await site.run(['quarantine', 'retry', '2', '3', '--json'], withKey);
+    const last = await site.run(['quarantine', 'retry', '1', '2', '3', '--as-source', '--json'], withKey);
     expect(last.code).toBe(0);
     const types = last.out
       .trim()
@@ -128,7 +134,7 @@ describe('the command line for a quarantine', { timeout: 180_000 }, () => {
       .map((line) => JSON.parse(line).type);
     expect(types[0]).toBe('sent');
     expect(types.at(-1)).toBe('result');
-    const books = 'select id, author_id, title, price from books where id <> 7 order by id';
+    const books = 'select id, author_id, title, price from books order by id';
     expect((await site.target.query(books)).rows).toEqual((await site.source.query(books)).rows);
     const shown = await quarantine(['show', '2']);
     expect(shown.out).toMatch(/discarded: a test\n[\s\S]*sent again\n[\s\S]*loaded as the plan yields it/);

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { type Seal, sealFrom } from '../../src/ledger/seal.ts';
+import { closeColumnLike, openColumn } from '../../src/ledger/sealed-columns.ts';
 
 const keyOf = (byte: number) => Buffer.alloc(32, byte).toString('base64');
 const seal = (byte: number): Seal => sealFrom({ ROWFLEET_QUARANTINE_KEY: keyOf(byte) });
@@ -19,6 +20,19 @@ test('opens what it closed, with its key and in its place only', () => {
   expect(() => mine.open(closed, mine.id, '1 book source_key')).toThrow(
     expect.objectContaining({ code: 'SEAL_BROKEN' }),
   );
+});
+
+test('what is added to a row is kept with the key of its other values, or not at all', () => {
+  const [mine, other] = [seal(1), seal(2)];
+  const owner = { runId: '1', flow: 'book', sealedWith: mine.id };
+  const closed = closeColumnLike(mine, owner, 'edited', '[{"id": "7"}]');
+  expect(openColumn(mine, owner, 'edited', closed)).toBe('[{"id": "7"}]');
+  for (const lacking of [other, sealFrom({})])
+    expect(() => closeColumnLike(lacking, owner, 'edited', '[]')).toThrow(
+      expect.objectContaining({ code: 'SEAL_KEY_MISSING' }),
+    );
+  const plain = closeColumnLike(mine, { ...owner, sealedWith: null }, 'edited', '[]');
+  expect(plain!.toString()).toBe('[]');
 });
 
 test('the same text is never the same bytes', () => {
