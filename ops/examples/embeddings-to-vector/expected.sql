@@ -1,0 +1,2 @@
+-- expected: chunks
+select id, content, translate(embedding::text, '{}', '[]') from chunks;
