@@ -74,12 +74,15 @@ function nearestRelation(
 }
 
 const plain = /^[a-z_][a-z0-9_$]*$/;
-const quoted = (name: string): string => (plain.test(name) ? name : `"${name.replaceAll('"', '""')}"`);
+
+/** A name as a plan would write it: quoted where it must be. */
+export const writeIdentifier = (name: string): string =>
+  plain.test(name) ? name : `"${name.replaceAll('"', '""')}"`;
 
 /** A relation's name as a plan would write it. */
 export function writeName(relation: Relation, searchPath: string[]): string {
-  const name = quoted(relation.name);
-  return searchPath.includes(relation.schema) ? name : `${quoted(relation.schema)}.${name}`;
+  const name = writeIdentifier(relation.name);
+  return searchPath.includes(relation.schema) ? name : `${writeIdentifier(relation.schema)}.${name}`;
 }
 
 /** Finds a table by a name of the plan: the exact text first (`MyTable`), then as SQL reads it (`mytable`). */

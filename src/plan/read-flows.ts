@@ -1,13 +1,6 @@
 import type { PlanDocument } from './definition.ts';
 import { parseDriving, parseName } from './names.ts';
 import type { Problems } from './problems.ts';
-import {
-  changingPart,
-  faultOfCondition,
-  faultOfExpression,
-  faultOfJoin,
-  type TextFault,
-} from './sql-rules.ts';
 import type { ConflictSpec, FlowSpec, GroupingSpec, IdMapSpec, LookupSpec, OutputSpec } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
@@ -19,7 +12,7 @@ type LookupDocument = Extract<ColumnDocument, object>;
 const list = (value: string | string[] | undefined): string[] =>
   value === undefined ? [] : typeof value === 'string' ? [value] : value;
 
-/** Holds each text of a flow to its place, and says what is wrong where it stands. */
+/** Says what is wrong where it stands. The SQL of a flow is held to its place when the source is at hand: `sql/check-texts.ts`. */
 class Reader {
   readonly #problems: Problems;
 
@@ -31,41 +24,10 @@ class Reader {
     this.#problems.error(path, message, hint);
   }
 
-  #check(path: PathSegment[], fault: TextFault | undefined): void {
-    if (fault) this.#problems.error(path, fault.message, fault.hint);
-  }
-
   driving(from: string, path: PathSegment[]): void {
     if (parseDriving(from)) return;
     const hint = 'For example: chunks c, or "My Table" as t. What it is joined with belongs under join.';
     this.error([...path, 'from'], 'is not one table and its alias', hint);
-  }
-
-  join(text: string | undefined, path: PathSegment[]): void {
-    if (text !== undefined) this.#check([...path, 'join'], faultOfJoin(text));
-  }
-
-  where(text: string | undefined, path: PathSegment[]): void {
-    if (text !== undefined) this.#check([...path, 'where'], faultOfCondition(text));
-  }
-
-  expressions(written: string | string[] | undefined, path: PathSegment[]): string[] {
-    const all = list(written);
-    for (const [i, text] of all.entries())
-      this.#check(typeof written === 'string' ? path : [...path, i], faultOfExpression(text));
-    return all;
-  }
-
-  value(text: string, path: PathSegment[]): string {
-    this.#check(path, faultOfExpression(text));
-    const changing = changingPart(text);
-    if (changing !== undefined)
-      this.#problems.warning(
-        path,
-        `${changing} gives another value each time, so the validator will find every row different`,
-        'Write the value itself, or let the target column have it as its default and leave it out.',
-      );
-    return text;
   }
 }
 
@@ -73,9 +35,8 @@ function readGrouping(reader: Reader, flow: FlowDocument, path: PathSegment[]): 
   const { group_by: groupBy, window_by: windowBy } = flow;
   if (groupBy !== undefined && windowBy !== undefined)
     reader.error([...path, 'window_by'], 'group_by and window_by are both given', 'Keep one of the two.');
-  if (groupBy !== undefined) return { kind: 'group', by: reader.expressions(groupBy, [...path, 'group_by']) };
-  if (windowBy !== undefined)
-    return { kind: 'window', by: reader.expressions(windowBy, [...path, 'window_by']) };
+  if (groupBy !== undefined) return { kind: 'group', by: list(groupBy) };
+  if (windowBy !== undefined) return { kind: 'window', by: list(windowBy) };
   return undefined;
 }
 
@@ -91,7 +52,7 @@ function readLookup(reader: Reader, column: LookupDocument, path: PathSegment[])
   if (idMap !== undefined) {
     if (misplaced({ lookup, by, take, missing })) return undefined;
     if (key === undefined) reader.error(path, `key is missing: what is looked up in ${idMap}`, ways);
-    return { idMap, key: reader.expressions(key, [...path, 'key']) };
+    return { idMap, key: list(key) };
   }
   if (misplaced({ key })) return undefined;
   if (lookup === undefined || by === undefined || take === undefined) {
@@ -100,7 +61,6 @@ function readLookup(reader: Reader, column: LookupDocument, path: PathSegment[])
     return undefined;
   }
   if (Object.keys(by).length === 0) reader.error([...path, 'by'], 'must name at least one column', ways);
-  for (const [name, text] of Object.entries(by)) reader.value(text, [...path, 'by', name]);
   return { table: lookup, by, take, missing: missing ?? 'error' };
 }
 
@@ -112,8 +72,7 @@ function readColumns(
   const read: OutputSpec['columns'] = {};
   for (const [name, column] of Object.entries(columns)) {
     const at = [...path, 'columns', name];
-    const value =
-      typeof column === 'object' ? readLookup(reader, column, at) : reader.value(String(column), at);
+    const value = typeof column === 'object' ? readLookup(reader, column, at) : String(column);
     if (value !== undefined) read[name] = value;
   }
   return read;
@@ -154,7 +113,6 @@ function readOutput(
   const { to, columns, where } = output;
   if (to === undefined) reader.error(at, 'to is missing', 'Name the target table, or several under outputs.');
   if (columns === undefined) reader.error(at, 'columns is missing', 'Name a target column: SQL expression.');
-  if (own.length > 0) reader.where(where, at);
   const conflict = readConflict(reader, output, at);
   if (to === undefined || columns === undefined) return [];
   return [
@@ -183,8 +141,6 @@ function readOutputs(reader: Reader, flow: FlowDocument, path: PathSegment[]): O
 
 function readFlow(reader: Reader, flow: FlowDocument, path: PathSegment[]): FlowSpec {
   reader.driving(flow.from, path);
-  reader.join(flow.join, path);
-  reader.where(flow.where, path);
   const { name, from, join, where, join_rows: joinRows = 'exact' } = flow;
   if (joinRows !== 'exact' && join === undefined)
     reader.error([...path, 'join_rows'], 'there is no join', 'Leave it out.');
@@ -198,7 +154,7 @@ function readFlow(reader: Reader, flow: FlowDocument, path: PathSegment[]): Flow
   };
 }
 
-/** The flows of a plan, each text held to its place. Names are unique over all outputs. */
+/** The flows of a plan. Names are unique over all outputs. */
 export function readFlows(document: PlanDocument, problems: Problems): FlowSpec[] {
   const reader = new Reader(problems);
   const flows = (document.flows ?? []).map((flow, i) => readFlow(reader, flow, ['flows', i]));
@@ -223,12 +179,10 @@ export function readIdMaps(document: PlanDocument, problems: Problems): IdMapSpe
   return Object.entries(document.id_maps ?? {}).map(([name, map]) => {
     const path = ['id_maps', name];
     reader.driving(map.from, path);
-    reader.where(map.where, path);
-    const key = reader.expressions(map.key, [...path, 'key']);
     return {
       name,
       from: map.from,
-      key,
+      key: list(map.key),
       new: map.new,
       ...(map.where === undefined ? {} : { where: map.where }),
     };

@@ -5,7 +5,7 @@ import { ident } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { baseType, convert, isBuiltin, missingLabels } from './conversions.ts';
 import { comparable, digestOf, roundsSilently, travelsInBinary } from './digests.ts';
-import { bareLiteral } from './sql-rules.ts';
+import { bareLiteral } from './sql-text.ts';
 import type { ResolvedColumn } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 

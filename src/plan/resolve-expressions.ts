@@ -7,17 +7,21 @@ import type { ResolveContext } from './context.ts';
 import type { DescribedColumn, Describer } from './describe.ts';
 import type { TypedExpression } from './resolve-columns.ts';
 import { type Frame, selectRows } from './select.ts';
-import { lex, nameOf } from './sql-text.ts';
+import { checkTexts, type PlanText, type SoundText } from './sql/check-texts.ts';
+import type { Piece } from './sql/piece.ts';
+import { faultOfServerError, type SentText } from './sql/server-error.ts';
+import { partsOf } from './sql/walk.ts';
 import type { PathSegment } from './yaml-document.ts';
 
-/** The server's error as a problem; its own hint first. */
-export function reportServerError(
+/** The server's error about a text of the plan as a problem, with its place in the text and what may have been meant. */
+export async function reportServerError(
   ctx: ResolveContext,
   error: pg.DatabaseError,
   path: PathSegment[],
-  next?: string,
-): void {
-  ctx.problems.error(path, `PostgreSQL says: ${error.message}`, error.hint ?? next);
+  sent: SentText,
+): Promise<void> {
+  const { message, hint } = await faultOfServerError(ctx, error, sent);
+  ctx.problems.error(path, message, hint);
 }
 
 /** What an expression does that would come out differently for each batch: told by where it may not stand. */
@@ -36,19 +40,28 @@ const perBatch: Record<string, [message: string, hint: string]> = {
   ],
 };
 
+/** A text of a frame, and the frame that ends with it. */
+export interface PartOfFrame extends PlanText {
+  frame: Frame;
+}
+
 /** Whether the parts of a frame are right, each held to the server with those before it; what is wrong is reported where it stands. */
 export async function checkFrames(
   ctx: ResolveContext,
   describer: Describer,
-  frames: { frame: Frame; path: PathSegment[] }[],
-): Promise<boolean> {
-  for (const { frame, path } of frames) {
-    const { error } = await describer.describe(selectRows(frame, ['1']));
+  frames: PartOfFrame[],
+): Promise<SoundText[] | undefined> {
+  const sound = await checkTexts(ctx, frames);
+  if (!sound.every((each) => each !== undefined)) return undefined;
+  for (const { frame, place, text, path } of frames) {
+    const statement = selectRows(frame, ['1']);
+    const { error } = await describer.describe(statement);
     if (!error) continue;
-    reportServerError(ctx, error, path);
-    return false;
+    const start = statement.lastIndexOf(text);
+    await reportServerError(ctx, error, path, { place, text, frame, statement, start });
+    return undefined;
   }
-  return true;
+  return sound;
 }
 
 /**
@@ -67,12 +80,13 @@ async function describeOne(
   ctx: ResolveContext,
   describer: Describer,
   frame: Frame,
-  expression: string,
-  path: PathSegment[],
+  { text, path }: PlacedExpression,
 ): Promise<DescribedColumn | undefined> {
-  const { columns, error } = await describer.describe(selectRows(frame, [`(${expression}\n)`]));
+  const statement = selectRows(frame, [`(${text}\n)`]);
+  const sent = { place: 'column', text, frame, statement, start: statement.indexOf(text) } as const;
+  const { columns, error } = await describer.describe(statement);
   if (error) {
-    reportServerError(ctx, error, path);
+    await reportServerError(ctx, error, path, sent);
     return undefined;
   }
   if (columns.length !== 1) {
@@ -83,11 +97,12 @@ async function describeOne(
     );
     return undefined;
   }
-  const proven = await describer.describe(alone(frame, expression));
+  const proof = alone(frame, text);
+  const proven = await describer.describe(proof);
   if (proven.error) {
     const known = perBatch[proven.error.code ?? ''];
     if (known) ctx.problems.error(path, ...known);
-    else reportServerError(ctx, proven.error, path);
+    else await reportServerError(ctx, proven.error, path, { ...sent, statement: proof, start: -1 });
     return undefined;
   }
   return columns[0];
@@ -95,26 +110,19 @@ async function describeOne(
 
 /** The driving table's column that an expression is, and nothing else. */
 export function bareColumn(
-  expression: string,
+  { tree: [node] }: Piece,
   alias: string,
   columns: ReadonlySet<string>,
   joined: boolean,
 ): string | undefined {
-  const { tokens } = lex(expression);
-  const [first, dot, second] = tokens;
-  if (tokens.length === 3 && dot?.text === '.' && ident(nameOf(first) ?? '') === alias) {
-    const name = nameOf(second);
-    return name !== undefined && columns.has(name) ? name : undefined;
-  }
-  const name = tokens.length === 1 && !joined ? nameOf(first) : undefined;
-  return name !== undefined && columns.has(name) ? name : undefined;
+  const parts = node && 'ColumnRef' in node ? partsOf(node.ColumnRef.fields) : [];
+  const [name, qualifier, ...more] = parts.toReversed();
+  if (name === undefined || more.length > 0 || !columns.has(name)) return undefined;
+  return (qualifier === undefined ? !joined : ident(qualifier) === alias) ? name : undefined;
 }
 
 /** An expression of the plan, and where it stands. */
-export interface PlacedExpression {
-  text: string;
-  path: PathSegment[];
-}
+export type PlacedExpression = Pick<PlanText, 'text' | 'path'>;
 
 /**
  * Asks the source what each expression of a frame is, without running any of them: as a select list item of its own,
@@ -128,9 +136,10 @@ export async function typeExpressions(
   drivingColumns: ReadonlySet<string>,
   expressions: PlacedExpression[],
 ): Promise<(TypedExpression | undefined)[]> {
+  const texts = expressions.map((each) => ({ ...each, place: 'column' as const }));
+  const sound = await checkTexts(ctx, texts, frame.grouping);
   const described: (DescribedColumn | undefined)[] = [];
-  for (const { text, path } of expressions)
-    described.push(await describeOne(ctx, describer, frame, text, path));
+  for (const each of sound) described.push(each && (await describeOne(ctx, describer, frame, each)));
   // The empty path, for qualified names.
   await setSearchPath(ctx.source.session, []);
   const known = described.filter((each) => each !== undefined);
@@ -142,7 +151,7 @@ export async function typeExpressions(
   return expressions.map(({ text }, i) => {
     const is = described[i];
     if (is === undefined) return undefined;
-    const sourceColumn = bareColumn(text, frame.alias, drivingColumns, frame.join !== '');
+    const sourceColumn = bareColumn(sound[i]!.piece, frame.alias, drivingColumns, frame.join !== '');
     const type = types[known.indexOf(is)]!;
     return { expression: text, ...is, type, ...(sourceColumn === undefined ? {} : { sourceColumn }) };
   });

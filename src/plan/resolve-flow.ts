@@ -41,14 +41,27 @@ async function reportAtColumn(
   for (const column of flow.columns) {
     for (const { copyExpression, compareExpression } of carried([column])) {
       for (const expression of [copyExpression, compareExpression]) {
-        const { error } = await describer.describe(selectRows(flow, [`(${expression}\n)`]));
+        const statement = selectRows(flow, [`(${expression}\n)`]);
+        const { error } = await describer.describe(statement);
         if (!error) continue;
-        reportServerError(ctx, error, [...path, 'columns', column.name]);
+        const text = column.expression;
+        const sent = {
+          place: 'column',
+          text,
+          frame: flow,
+          statement,
+          start: statement.indexOf(text),
+        } as const;
+        await reportServerError(ctx, error, [...path, 'columns', column.name], sent);
         return;
       }
     }
   }
-  reportServerError(ctx, whole, path, 'Run the SELECT that --dry-run shows in psql.');
+  ctx.problems.error(
+    path,
+    `PostgreSQL says: ${whole.message}`,
+    'Run the SELECT that --dry-run shows in psql.',
+  );
 }
 
 const selectAll = (flow: ResolvedFlow, pick: (column: ResolvedColumn) => string): string =>
@@ -118,10 +131,12 @@ async function resolveDriving(
   };
   const joined = { ...bare, join: spec.join?.trim() ?? '' };
   const filtered = { ...joined, where: spec.where?.trim() ?? '' };
+  const { join, where } = filtered;
   const right = await checkFrames(ctx, describer, [
-    { frame: bare, path: [...path, 'from'] },
-    ...(joined.join === '' ? [] : [{ frame: joined, path: [...path, 'join'] }]),
-    ...(filtered.where === '' ? [] : [{ frame: filtered, path: [...path, 'where'] }]),
+    ...(join === '' ? [] : [{ place: 'join' as const, text: join, frame: joined, path: [...path, 'join'] }]),
+    ...(where === ''
+      ? []
+      : [{ place: 'where' as const, text: where, frame: filtered, path: [...path, 'where'] }]),
   ]);
   if (!right) return undefined;
   const driving = { relation, columns, frame: filtered, leaves: pieces.leaves };
@@ -144,7 +159,9 @@ async function resolveOutput(
   const target = found.relation;
   const fillable = target !== undefined && loadable(ctx, target, [...path, 'to']);
   const frame = { ...driving.frame, where: both(driving.frame.where, output.where?.trim() ?? '') };
-  const where = output.where === undefined ? [] : [{ frame, path: [...path, 'where'] }];
+  const text = output.where?.trim();
+  const where =
+    text === undefined ? [] : [{ place: 'where' as const, text, frame, path: [...path, 'where'] }];
   if (!target || !(await checkFrames(ctx, describer, where))) return undefined;
   const known = new Set(driving.columns.map(({ name }) => name));
   const mapped = await resolveColumns(ctx, describer, { frame, known }, target, output.columns, path);

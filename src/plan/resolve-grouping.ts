@@ -27,12 +27,14 @@ export async function resolveGrouping(
 ): Promise<Grouping | undefined> {
   const key = spec.kind === 'group' ? 'group_by' : 'window_by';
   const frames = spec.by.map((expression, i) => ({
+    ...{ place: 'key' as const, text: expression },
     frame: { ...frame, grouping: { kind: 'group' as const, by: [expression] } },
     path: spec.by.length === 1 ? [...path, key] : [...path, key, i],
   }));
-  if (!(await checkFrames(ctx, describer, frames))) return undefined;
+  const sound = await checkFrames(ctx, describer, frames);
+  if (!sound) return undefined;
   const known = new Set(columns.map(({ name }) => name));
-  const first = bareColumn(spec.by[0]!, frame.alias, known, frame.join !== '');
+  const first = bareColumn(sound[0]!.piece, frame.alias, known, frame.join !== '');
   // The index of an inheritance parent does not lead to its children's rows.
   const inherits = leaves.length > 1 && leaves.some(({ oid }) => oid === relation.oid);
   const ordered = inherits ? [] : await readRangeColumns(ctx.source.session, relation.oid);

@@ -9,7 +9,7 @@ import { Problems } from './problems.ts';
 import { checkDatabases, readSide } from './resolve-databases.ts';
 import { type FlowResult, resolveFlow } from './resolve-flow.ts';
 import { resolveTables } from './resolve-tables.ts';
-import { bareLiteral } from './sql-rules.ts';
+import { bareLiteral } from './sql-text.ts';
 import type {
   EndpointSpec,
   Plan,

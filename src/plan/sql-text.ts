@@ -120,9 +120,17 @@ export function lex(text: string): Lexed {
 }
 
 /** The name that a word or a quoted identifier stands for; none for other tokens. */
-export function nameOf(token: Token | undefined): string | undefined {
+export function nameOf(token: Pick<Token, 'kind' | 'text'> | undefined): string | undefined {
   if (token?.kind === 'word') return token.text;
   if (token?.kind === 'identifier' && token.text.startsWith('"'))
     return token.text.slice(1, -1).replaceAll('""', '"');
   return undefined;
+}
+
+/** The literal that an expression is, as it stands: a string or NULL; none when it is anything else. */
+export function bareLiteral(text: string): string | undefined {
+  const { tokens } = lex(text);
+  const [only] = tokens;
+  if (tokens.length !== 1 || !only) return undefined;
+  return only.kind === 'string' || (only.kind === 'word' && only.text === 'null') ? only.text : undefined;
 }

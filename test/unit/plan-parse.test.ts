@@ -191,7 +191,6 @@ flows:
     ['a flow twice', `${flow()}${flow().split('\n').slice(2).join('\n')}`, /^9 flows\[1\]\.name error: the flow f stands in the plan twice/],
     ['a flow without columns', flow().replace('{id: c.id}', '{}'), /flows\[0\]\.columns error: must name at least one column/],
     ['a join in from', flow().replace('chunks c', 'chunks c, texts t'), /^5 flows\[0\]\.from error: is not one table and its alias \| /],
-    ['where with WHERE', flow('    where: where true'), /^7 flows\[0\]\.where error: it begins with WHERE/],
     ['batch_size 0', 'migration: {batch_size: 0}', /must be at least 1/],
     ['half a worker', 'migration: {parallel_workers: 1.5}', /must be a whole number/],
     ['a timeout of days', 'migration: {timeout_per_batch: 48h}', /must be from 100ms to 24h/],
@@ -205,12 +204,6 @@ flows:
 
   test('accepts the keys that only spell out what is built', () => {
     expect(said(`consistency: window${flow('    on_conflict: error')}`)).toEqual([]);
-  });
-
-  test('warns of values that change from look to look', () => {
-    expect(said(flow().replace('c.id}', `c.id, at: now(), u: "c.now", v: "'now()'"}`)).join('\n')).toMatch(
-      /^8 flows\[0\]\.columns\.at warning: now gives another value each time[^\n]*$/,
-    );
   });
 
   test('reads well in a terminal', () => {

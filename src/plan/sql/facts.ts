@@ -3,7 +3,7 @@ import type { Piece } from './piece.ts';
 import { locationOf, partsOf, shapeOf, type Visit, walk } from './walk.ts';
 
 /** Something that a text names, and where. */
-interface Named {
+export interface Named {
   /** `c.id` → `['c', 'id']`; a whole row ends in `*`. */
   parts: string[];
   /** From 1. */

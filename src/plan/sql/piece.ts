@@ -135,7 +135,9 @@ function faultOfJoin(from: Node[], text: string): TextFault | undefined {
 function syntaxFault({ message, before }: SyntaxFault, text: string): TextFault {
   const at = Math.min(Math.max(before, 0), characters(text.trimEnd())) + 1;
   const hint = 'Each text of the plan must be a whole piece of SQL by itself.';
-  return faultAt(message.startsWith('it ') ? message : `PostgreSQL says: ${message}`, hint, at);
+  // The line break that ends each text is ours.
+  const said = message.replace(/\n"$/, '"');
+  return faultAt(said.startsWith('it ') ? said : `PostgreSQL says: ${said}`, hint, at);
 }
 
 async function parseAfter(prefix: string, rest: string) {

@@ -35,7 +35,7 @@ export function shapeOf(tree: unknown): string {
 export function locationOf(tree: unknown): number | undefined {
   let first: number | undefined;
   JSON.stringify(tree, (key, value) => {
-    if (key === 'location' && (first === undefined || value < first)) first = value;
+    if (key === 'location' && value >= 0 && (first === undefined || value < first)) first = value;
     return value;
   });
   return first;
