@@ -5,7 +5,7 @@ interface Import {
   typeOnly: boolean;
 }
 
-const foundations = ['pg', 'catalog', 'plan', 'ledger'].map((room) => `src/${room}`);
+const foundations = ['pg', 'wire', 'catalog', 'plan', 'ledger'].map((room) => `src/${room}`);
 const stages = ['copy', 'constraints', 'validate', 'rollback'].map((room) => `src/${room}`);
 const everyRoom = [...foundations, ...stages, 'src/run', 'src/progress', 'src/control'];
 
@@ -15,6 +15,7 @@ const opsRooms = ['src/control', 'src/progress', 'src/plan', 'src/pg', 'jobs'];
 const arrows: Record<string, { rooms: string[]; types?: string[] }> = {
   src: { rooms: ['src/pg'] },
   'src/pg': { rooms: [] },
+  'src/wire': { rooms: ['src/pg'] },
   'src/catalog': { rooms: ['src/pg'], types: everyRoom },
   'src/plan': { rooms: ['src/pg', 'src/catalog'], types: everyRoom },
   'src/ledger': { rooms: ['src/pg', 'src/catalog', 'src/plan'], types: everyRoom },

@@ -1,10 +1,10 @@
 import type pg from 'pg';
-import { relay } from '../src/copy/relay.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
 import { type ParsedPlan, parsePlan } from '../src/plan/parse.ts';
 import { type Resolution, resolvePlan } from '../src/plan/resolve.ts';
 import { blockRange, copyInStatement, copyOutStatement } from '../src/plan/select.ts';
 import type { Plan, PlanProblem, ResolvedFlow, ResolvedPlan } from '../src/plan/types.ts';
+import { relay } from '../src/wire/relay.ts';
 import type { TestDatabase } from './postgres.ts';
 
 /** Where plans of tests pretend to stand. */

@@ -27,6 +27,7 @@ export interface UniqueKey {
  */
 export interface CapturedObject {
   kind:
+    | 'fusion'
     | 'primary key'
     | 'unique'
     | 'exclusion'

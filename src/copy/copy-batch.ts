@@ -15,7 +15,7 @@ import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
-import { loadRange } from './load/load-range.ts';
+import { loadRange } from './load-range.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
 
 /** The source snapshot went away under the batch: it is to be tried again under the next one. */

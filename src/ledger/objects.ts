@@ -73,3 +73,16 @@ export async function readObject(on: Queryable, id: string): Promise<ObjectRow |
 export async function setObjectState(on: Queryable, id: string, state: ObjectState): Promise<void> {
   await on.query('update rowfleet.object set state = $2 where id = $1', [id, state]);
 }
+
+/** Lets what fuses the candidates of some target tables be done once more: they hold no rows now. */
+export async function fuseAgain(on: Queryable, runId: string, targets: string[]): Promise<void> {
+  await on.query(
+    `with fused as (
+       update rowfleet.object set state = 'down'
+        where run_id = $1 and kind = 'fusion' and phase = 'index' and relation = any($2) returning id
+     )
+     delete from rowfleet.task
+      where run_id = $1 and kind = 'build' and (spec ->> 'object')::bigint in (select id from fused)`,
+    [runId, targets],
+  );
+}

@@ -154,7 +154,8 @@ const url = text.describe(
   'A libpq URL: postgres://user@host:5432/database?sslmode=verify-full, or ${VARIABLE}.',
 );
 
-const expressions = z.union([text, z.array(text).min(1)]);
+const expression = z.union([text, z.number()]);
+const expressions = z.union([expression, z.array(expression).min(1)]);
 
 const column = z.union([
   z.string(),
@@ -171,6 +172,7 @@ const column = z.union([
     take: text.optional().describe('Its column whose value is taken.'),
     missing: z
       .enum(['error', 'null'])
+      .nullable()
       .optional()
       .describe('What a key gives that is not there. Defaults to error: the row is refused.'),
   }),

@@ -28,13 +28,6 @@ const migration: Record<string, Rule> = {
 };
 
 const flow: Record<string, Rule> = {
-  on_conflict: (value) =>
-    value === 'error'
-      ? undefined
-      : {
-          message: `on_conflict: ${String(value)} is not built yet`,
-          hint: 'Leave it out or write error: a row that conflicts fails its batch.',
-        },
   transform: always('transform (a function per row)', 'Write the mapping as SQL expressions under columns.'),
 };
 

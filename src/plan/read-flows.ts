@@ -9,8 +9,10 @@ type OutputDocument = NonNullable<FlowDocument['outputs']>[number];
 type ColumnDocument = NonNullable<FlowDocument['columns']>[string];
 type LookupDocument = Extract<ColumnDocument, object>;
 
-const list = (value: string | string[] | undefined): string[] =>
-  value === undefined ? [] : typeof value === 'string' ? [value] : value;
+type Written = string | number;
+
+const list = (value: Written | Written[] | undefined): string[] =>
+  value === undefined ? [] : (Array.isArray(value) ? value : [value]).map(String);
 
 /** Says what is wrong where it stands. The SQL of a flow is held to its place when the source is at hand: `sql/check-texts.ts`. */
 class Reader {
@@ -61,7 +63,7 @@ function readLookup(reader: Reader, column: LookupDocument, path: PathSegment[])
     return undefined;
   }
   if (Object.keys(by).length === 0) reader.error([...path, 'by'], 'must name at least one column', ways);
-  return { table: lookup, by, take, missing: missing ?? 'error' };
+  return { table: lookup, by, take, missing: missing === null ? 'null' : (missing ?? 'error') };
 }
 
 function readColumns(

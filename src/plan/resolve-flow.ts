@@ -6,10 +6,11 @@ import type { ResolveContext } from './context.ts';
 import type { Describer } from './describe.ts';
 import { findRelation, findTable, parseDriving } from './names.ts';
 import { checkFrames, reportServerError } from './resolve-expressions.ts';
+import { resolveFusion } from './resolve-fusion.ts';
 import { resolveGrouping } from './resolve-grouping.ts';
 import { resolveColumns } from './resolve-mapping.ts';
 import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './resolve-relations.ts';
-import { batchSelect, blockRange, carried, type Frame, rangeOf, selectRows } from './select.ts';
+import { batchSelect, blockRange, carried, carriedFor, type Frame, rangeOf, selectRows } from './select.ts';
 import type { FlowSpec, OutputSpec, ResolvedColumn, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
@@ -39,7 +40,7 @@ async function reportAtColumn(
   path: PathSegment[],
 ): Promise<void> {
   for (const column of flow.columns) {
-    for (const { copyExpression, compareExpression } of carried([column])) {
+    for (const { copyExpression, compareExpression } of carriedFor(column)) {
       for (const expression of [copyExpression, compareExpression]) {
         const statement = selectRows(flow, [`(${expression}\n)`]);
         const { error } = await describer.describe(statement);
@@ -67,7 +68,7 @@ async function reportAtColumn(
 const selectAll = (flow: ResolvedFlow, pick: (column: ResolvedColumn) => string): string =>
   selectRows(
     flow,
-    carried(flow.columns).map((column) => `(${pick(column)}\n)`),
+    carried(flow).map((column) => `(${pick(column)}\n)`),
   );
 
 /** A statement of a batch, with a range in it. */
@@ -88,7 +89,7 @@ async function proveStatements(
 ): Promise<number[] | undefined> {
   const copied = selectAll(flow, (column) => column.copyExpression);
   const compared = selectAll(flow, (column) => column.compareExpression);
-  const expected = carried(flow.columns).length;
+  const expected = carried(flow).length;
   const reads = new Set<number>();
   for (const statement of [copied, compared, ...oneBatch(flow)]) {
     const described = await describer.describe(statement);
@@ -166,6 +167,11 @@ async function resolveOutput(
   const known = new Set(driving.columns.map(({ name }) => name));
   const mapped = await resolveColumns(ctx, describer, { frame, known }, target, output.columns, path);
   if (!mapped) return undefined;
+  const filled = new Set(mapped.map(({ column }) => column.name));
+  const fused =
+    output.conflict &&
+    (await resolveFusion(ctx, describer, { frame, known }, output.conflict, { target, filled }, path));
+  if (output.conflict && !fused) return undefined;
   const flow: ResolvedFlow = {
     name: output.name,
     ...frame,
@@ -173,7 +179,8 @@ async function resolveOutput(
     leaves: driving.leaves,
     target: { schema: target.schema, name: target.name },
     columns: mapped.map(({ column }) => column),
-    format: mapped.every(({ binary }) => binary) ? 'binary' : 'text',
+    ...(fused && { fusion: { ...fused.fusion, ordinal: 0 } }),
+    format: mapped.every(({ binary }) => binary) && (fused?.binary ?? true) ? 'binary' : 'text',
     reads: [],
   };
   const oids = await proveStatements(ctx, describer, flow, path);

@@ -9,12 +9,13 @@ import { Problems } from './problems.ts';
 import { checkDatabases, readSide } from './resolve-databases.ts';
 import { type FlowResult, resolveFlow } from './resolve-flow.ts';
 import { resolveTables } from './resolve-tables.ts';
-import { bareLiteral } from './sql-text.ts';
+import { checkTogether, numberFused } from './resolve-together.ts';
 import type {
   EndpointSpec,
   Plan,
   PlanProblem,
   ResolvedDatabase,
+  ResolvedFlow,
   ResolvedPlan,
   ResolvedTarget,
 } from './types.ts';
@@ -28,51 +29,8 @@ export interface Resolution {
   problems: PlanProblem[];
 }
 
-/** Flows of one name, flows that would fill a table with the same rows, a table that would be copied into itself. */
-function checkTogether(ctx: ResolveContext, results: FlowResult[]): void {
-  const sameDatabase = ctx.source.facts.identity === ctx.target.facts.identity;
-  const names = new Set<string>();
-  const byTarget = new Map<number, Flow[]>();
-  for (const { flow, target, path } of results) {
-    if (names.has(flow.name))
-      ctx.problems.error(
-        path,
-        `there are two flows called ${flow.name}`,
-        'A table under tables is a flow of that name.',
-      );
-    names.add(flow.name);
-    const earlier = byTarget.get(target.oid) ?? [];
-    const rival = earlier.find((other) => !disjoint(other, flow));
-    byTarget.set(target.oid, [...earlier, flow]);
-    if (rival)
-      ctx.problems.warning(
-        path,
-        `${flow.name} and ${rival.name} both fill ${display(target)}, and nothing in the plan keeps their rows apart`,
-        'Give them where conditions that exclude each other, or a column with a literal of its own.',
-      );
-    if (sameDatabase && flow.reads.some((read) => display(read) === display(target)))
-      ctx.problems.error(
-        path,
-        `${display(target)} would be read and filled at once`,
-        'Source and target are the same database: fill another table.',
-      );
-  }
-}
-
-type Flow = FlowResult['flow'];
-
-/** Whether declared conditions or different literals keep two flows' rows apart. */
-function disjoint(a: Flow, b: Flow): boolean {
-  if (a.where !== '' && b.where !== '' && a.where !== b.where) return true;
-  return a.columns.some((column) => {
-    const twin = b.columns.find(({ name }) => name === column.name);
-    const [mine, other] = [bareLiteral(column.expression), twin && bareLiteral(twin.expression)];
-    return mine !== undefined && other !== undefined && mine !== other;
-  });
-}
-
 /** The driving tables' keys; where leaves inherit rather than partition, the parent's key says nothing of the children. */
-async function withDrivingKeys(ctx: ResolveContext, flows: Flow[]): Promise<Flow[]> {
+async function withDrivingKeys(ctx: ResolveContext, flows: ResolvedFlow[]): Promise<ResolvedFlow[]> {
   const keys = await readKeys(
     ctx.source.session,
     flows.map(({ driving }) => driving.oid),
@@ -166,7 +124,7 @@ async function resolveFlows(ctx: ResolveContext, plan: Plan): Promise<FlowResult
 }
 
 async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledBy): Promise<ResolvedPlan> {
-  const results = [...(await resolveTables(ctx, plan)), ...(await resolveFlows(ctx, plan))];
+  const results = numberFused([...(await resolveTables(ctx, plan)), ...(await resolveFlows(ctx, plan))]);
   checkTogether(ctx, results);
   const targets = await resolveTargets(ctx, results);
   await checkEmpty(ctx, plan, results, targets, filledBy);

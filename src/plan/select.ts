@@ -1,5 +1,5 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Grouping, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
+import type { Fusion, Grouping, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
 export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where' | 'grouping'>;
@@ -48,9 +48,26 @@ export function rangeOf({ rangeColumn }: Grouping, from: string | null, to: stri
   return { ...(rangeColumn === undefined ? {} : { column: rangeColumn }), from, to };
 }
 
-/** The columns that travel: a looked-up column by what it is looked up with. */
-export const carried = (columns: ResolvedColumn[]): ResolvedColumn[] =>
-  columns.flatMap((column) => column.lookup?.by ?? [column]);
+/** What travels for a column: itself, or what it is looked up by. */
+export const carriedFor = (column: ResolvedColumn): ResolvedColumn[] => column.lookup?.by ?? [column];
+
+/** The columns that travel: each of the target's, and what rows with one key are put into order by. */
+export const carried = ({ columns, fusion }: Pick<ResolvedFlow, 'columns' | 'fusion'>): ResolvedColumn[] => [
+  ...columns.flatMap(carriedFor),
+  ...(fusion === undefined ? [] : [...fusion.order.map(({ column }) => column), ordinalColumn(fusion)]),
+];
+
+/** The column that tells candidates of the plan's flows apart, in their order. */
+export const flowColumn = 'rowfleet_flow';
+
+function ordinalColumn({ ordinal }: Fusion): ResolvedColumn {
+  const expression = `${ordinal}::pg_catalog.int4`;
+  return {
+    name: flowColumn,
+    ...{ expression, copyExpression: expression, compareExpression: expression },
+    ...{ sourceType: 'integer', targetType: 'integer', digest: 'native', notNull: true },
+  };
+}
 
 /** The frame's FROM clause: the whole driving table, or only one leaf of it. Plan text keeps its own line. */
 export function fromClause(frame: Frame, leaf?: Leaf): string {
@@ -106,7 +123,7 @@ function keyConditions(alias: string, { column, from, to }: KeyRange): string[] 
 
 /** The rows of one range, as the target's columns: what a batch copies. `before` stands before them in the list. */
 export function batchSelect(flow: ResolvedFlow, range: Range, before: string[] = []): string {
-  const list = [...before, ...carried(flow.columns).map((column) => `(${column.copyExpression}\n)`)];
+  const list = [...before, ...carried(flow).map((column) => `(${column.copyExpression}\n)`)];
   const { leaf } = range;
   return selectRows(flow, list, { ...(leaf && { leaf }), conditions: rangeConditions(flow.alias, range) });
 }
@@ -139,7 +156,7 @@ export function copyOutOfAll(
   const flag = (own: string): string[] => (own === '' ? [] : [`((${own}\n) is true)`]);
   const list = flows.flatMap((flow, i) => [
     ...flag(owns[i]!),
-    ...carried(flow.columns).map((column) => `(${column.copyExpression}\n)`),
+    ...carried(flow).map((column) => `(${column.copyExpression}\n)`),
   ]);
   const some = owns.includes('') ? [] : [`(${owns.flatMap(flag).join(' or ')})`];
   const conditions = [...rangeConditions(leader.alias, range), ...some];
@@ -148,7 +165,7 @@ export function copyOutOfAll(
   const select = selectRows(frame, list, { ...(leaf && { leaf }), conditions });
   return {
     statement: `copy (${select}) to stdout (format ${leader.format})`,
-    parts: flows.map((flow, i) => ({ columns: carried(flow.columns).length, flag: owns[i] !== '' })),
+    parts: flows.map((flow, i) => ({ columns: carried(flow).length, flag: owns[i] !== '' })),
     format: leader.format,
   };
 }

@@ -198,6 +198,24 @@ export interface ResolvedLookup {
   missing: 'error' | 'null';
 }
 
+/** What rows with one key become one by. */
+export interface Fusion {
+  rule: ConflictRule;
+  /** Target columns. */
+  key: string[];
+  /** What decides first; then the plan's order of flows, and the rows' own values. */
+  order: ResolvedOrder[];
+  /** Where the flow stands among those that fill the table. */
+  ordinal: number;
+}
+
+/** An item of an order: a column that travels with the rows, and is none of the target's. */
+export interface ResolvedOrder {
+  column: ResolvedColumn;
+  descending: boolean;
+  nullsFirst: boolean;
+}
+
 /** A physical piece of the driving table: the table itself, or a leaf of a partitioned or inherited one. */
 export interface Leaf extends RelationName {
   oid: number;
@@ -247,6 +265,8 @@ export interface ResolvedFlow {
   /** Opaque SQL; empty for none. */
   where: string;
   grouping?: Grouping;
+  /** Rows of the target that have one key become one, once all flows that fill it are copied. Absent: none may have one key. */
+  fusion?: Fusion;
   target: RelationName;
   columns: ResolvedColumn[];
   /** COPY format: binary only where every column's type allows it. */

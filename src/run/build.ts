@@ -1,9 +1,10 @@
 import { finishObjects } from '../constraints/finish.ts';
-import type { RestorePhase } from '../constraints/types.ts';
+import type { CapturedObject, RestorePhase } from '../constraints/types.ts';
+import { candidateTables } from '../ledger/candidates.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
-import { display } from '../pg/quote.ts';
+import { display, qualified } from '../pg/quote.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { incompleteTables, staysDown } from './incomplete.ts';
 import { asDriver } from './lead.ts';
@@ -72,6 +73,14 @@ export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<
   return 'stay';
 }
 
+/** Candidates were kept until they had been proven. */
+function dropCandidates({ run: { id, plan } }: RunContext): CapturedObject[] {
+  return candidateTables(id, plan).map(({ relation, candidates }) => ({
+    ...{ kind: 'fusion', relation, name: candidates.name, phase: 'finish', order: 1, takeDown: [] },
+    bringBack: [`drop table if exists ${qualified(candidates)}`],
+  }));
+}
+
 /** Writes down the finishing steps, once, from what source and target hold now. */
 export async function planFinish(ctx: RunContext): Promise<void> {
   const { id, plan } = ctx.run;
@@ -79,5 +88,5 @@ export async function planFinish(ctx: RunContext): Promise<void> {
   const steps = await withSource(ctx, (source) =>
     withTarget(ctx, (target) => finishObjects(source, target, plan)),
   );
-  await asDriver(ctx, (tx) => insertObjects(tx, id, steps));
+  await asDriver(ctx, (tx) => insertObjects(tx, id, [...steps, ...dropCandidates(ctx)]));
 }

@@ -1,4 +1,5 @@
 import { bringBack, takeDown } from '../constraints/apply.ts';
+import { dropStatements } from '../ledger/candidates.ts';
 import { readRowsBefore } from '../ledger/flows.ts';
 import { type ObjectRow, readObjects, setObjectState } from '../ledger/objects.ts';
 import type { RecordedError } from '../ledger/recorded-error.ts';
@@ -100,6 +101,7 @@ export async function cancel(ctx: RunContext): Promise<void> {
     const back = objects.length - refused.length;
     const trouble = error === null ? '' : `; ${error.message}; ${error.hint}`;
     await recordEvent(tx, id, 'scheduler', `cancelled: ${back} objects are as they were${trouble}`);
+    for (const statement of dropStatements(id, ctx.run.plan)) await tx.query(statement);
     await setRunState(tx, id, ['cancelling'], 'cancelled', error);
   });
 }

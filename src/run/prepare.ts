@@ -2,13 +2,17 @@ import { barrier } from '../barrier.ts';
 import { takeDown } from '../constraints/apply.ts';
 import { type Capture, capture as captureTarget } from '../constraints/capture.ts';
 import { namingHolders } from '../constraints/lock-holders.ts';
+import type { CapturedObject } from '../constraints/types.ts';
 import { type Estimate, estimateFlow } from '../copy/estimate.ts';
+import { candidateTables, createCandidates } from '../ledger/candidates.ts';
 import { insertFlow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, readObjects } from '../ledger/objects.ts';
 import { recordEvent } from '../ledger/runs.ts';
-import { display } from '../pg/quote.ts';
+import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import { flowsInto, fuseStatement } from '../plan/fuse.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { asDriver, sayWaiting, settleObject } from './lead.ts';
 import { withSource } from './source.ts';
@@ -44,13 +48,45 @@ function look(ctx: RunContext): Promise<{ before: Map<string, number>; found: Ca
   );
 }
 
+/** Rows that one statement fuses: a table of more is fused by parts of its keys, side by side. */
+const rowsAtOnce = 2_000_000;
+const mostParts = 16;
+
+/** What is to be done with candidates before anything is built on their target table. */
+function fusions(runId: string, plan: ResolvedPlan, estimates: Estimate[]): CapturedObject[] {
+  return candidateTables(runId, plan).flatMap(({ relation, candidates }) => {
+    const into = estimates.filter(({ target }) => target === display(relation));
+    const rows = into.reduce((sum, { estimatedRows }) => sum + estimatedRows, 0);
+    const of = hashable(plan, relation)
+      ? Math.min(mostParts, 2 ** Math.ceil(Math.log2(Math.max(1, rows / rowsAtOnce))))
+      : 1;
+    return Array.from({ length: of }, (_, number): CapturedObject => {
+      const bucket = of === 1 ? undefined : { number, of };
+      return {
+        ...{ kind: 'fusion', relation, phase: 'index', order: -1, takeDown: [] },
+        name: of === 1 ? relation.name : `${relation.name} (${number + 1} of ${of})`,
+        bringBack: [fuseStatement(plan, relation, qualified(candidates), bucket)],
+      };
+    });
+  });
+}
+
+/** Whether the keys of a table that is fused have a hash that the validator trusts, too. */
+function hashable(plan: ResolvedPlan, relation: RelationName): boolean {
+  const [flow] = flowsInto(plan, relation) as [ResolvedFlow];
+  return flow.fusion!.key.every(
+    (name) => flow.columns.find((column) => column.name === name)?.digest !== 'text',
+  );
+}
+
 /** Writes down, in one transaction, what will be copied, what will be taken down, and what stays up and why. */
 async function capture(ctx: RunContext): Promise<void> {
-  const { id } = ctx.run;
+  const { id, plan } = ctx.run;
   const estimates = await measure(ctx);
   const { before, found } = await look(ctx);
   await asDriver(ctx, async (tx) => {
-    await insertObjects(tx, id, found.objects);
+    await createCandidates(tx, id, plan);
+    await insertObjects(tx, id, [...fusions(id, plan, estimates), ...found.objects]);
     for (const { kind, name, relation, reason } of found.kept) {
       const what = `${kind} ${name} on ${display(relation)} stays up: ${reason}`;
       await recordEvent(tx, id, 'scheduler', what);

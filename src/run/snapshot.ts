@@ -2,8 +2,10 @@ import type pg from 'pg';
 import { barrier } from '../barrier.ts';
 import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
+import { emptyCandidates } from '../ledger/candidates.ts';
 import { closeEpochs, type Epoch, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
 import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
+import { fuseAgain } from '../ledger/objects.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import { destroySession, endSession, type Session } from '../pg/session.ts';
@@ -52,6 +54,8 @@ async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promis
     flows.map((flow) => flow.name),
   );
   await emptyTables(tx, relations);
+  await emptyCandidates(tx, id, plan, targets);
+  await fuseAgain(tx, id, [...targets]);
   const names = flows.map((flow) => flow.name).join(', ');
   await recordEvent(
     tx,

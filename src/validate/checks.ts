@@ -1,6 +1,7 @@
 import type { CapturedObject } from '../constraints/types.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { ResolvedPlan, ValidationLevel } from '../plan/types.ts';
+import { needsTarget } from './expected-rows.ts';
 import type { CheckSpec } from './types.ts';
 
 /** Whether a foreign key comes back without holding for the rows that are there, as it was. */
@@ -34,7 +35,10 @@ export function planChecks(
   const relations = [...targets.values()];
   const basic: CheckSpec[] = [
     ...plan.flows.map((flow): CheckSpec => ({ check: 'accounting', flow: flow.name })),
-    ...relations.map((relation): CheckSpec => ({ check: 'count', relation })),
+    // Where a digest has to bring the rows over it counts them, too.
+    ...relations
+      .filter((relation) => level === 'basic' || !needsTarget(plan, relation))
+      .map((relation): CheckSpec => ({ check: 'count', relation })),
   ];
   if (level === 'basic') return basic;
   return [

@@ -1,25 +1,25 @@
-import type { TargetRow } from '../ledger/read-quarantine.ts';
 import { display, ident, literal, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { flowsInto, fusionInto } from '../plan/fuse.ts';
 import { selectRows } from '../plan/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+import type { CheckContext } from './check-context.ts';
 import { constantDefaults } from './constant-defaults.ts';
 import type { DigestSide } from './digest-sql.ts';
 import { selectEdited } from './edited-rows.ts';
+import { fillExpected, needsTarget } from './expected-rows.ts';
 import { type HashedColumn, hashedAsOwnType } from './row-hash.ts';
 import { fromTarget } from './target-rows.ts';
 
 /** Both sides of a target table's digest. */
 export interface Comparison {
+  /** What the table should hold, and the session that this is read on. */
   source: DigestSide;
+  expecting: Session;
   target: DigestSide;
   /** Columns that only some flows fill and whose default is no constant: what they should hold is not known. */
   notCompared: string[];
 }
-
-/** The flows that fill a target table, in the plan's order. */
-export const flowsInto = (plan: ResolvedPlan, relation: RelationName): ResolvedFlow[] =>
-  plan.flows.filter((flow) => display(flow.target) === display(relation));
 
 /** The columns that any of the flows fills; text wins where flows differ in how a column is hashed. */
 function filledColumns(flows: ResolvedFlow[]): HashedColumn[] {
@@ -51,19 +51,15 @@ const named = (values: string[]): string[] => values.map((value, i) => `${value}
 /**
  * What a target table should hold, by the mapping over whole driving tables, and what it holds. Compared are the
  * columns that a flow fills; what others leave to a constant default is expected to be that.
- * @param edited flow → rows that people put in place of what the mapping yields
  */
-export async function compareTarget(
-  plan: ResolvedPlan,
-  relation: RelationName,
-  sides: { source: Session; target: Session },
-  edited: Record<string, TargetRow[]> = {},
-): Promise<Comparison> {
-  const { target } = sides;
+export async function compareTarget(ctx: CheckContext, relation: RelationName): Promise<Comparison> {
+  const { plan, target, edited = {} } = ctx;
   const flows = flowsInto(plan, relation);
   const filled = filledColumns(flows);
+  // Rows that are put together of several have no defaults.
+  const whole = fusionInto(plan, relation)?.rule !== 'merge';
   const partly = filled
-    .filter(({ name }) => !flows.every((flow) => fills(flow, name)))
+    .filter(({ name }) => whole && !flows.every((flow) => fills(flow, name)))
     .map(({ name }) => name);
   const defaults = partly.length === 0 ? new Map() : await constantDefaults(target, relation, partly);
   const notCompared = partly.filter((name) => !defaults.has(name));
@@ -76,18 +72,24 @@ export async function compareTarget(
     key: positions.includes(-1) ? [] : positions,
     transcode: plan.source.encoding !== plan.target.encoding,
   };
+  const inTarget = needsTarget(plan, relation);
+  const expecting = inTarget ? target : ctx.source;
+  const held = (alias: string) => named(columns.map(({ name }) => `${alias}.${ident(name)}`)).join(', ');
   const sourceRows = (flow: ResolvedFlow): string =>
     selectRows(flow, named(columns.map((column) => expectedValue(flow, column, defaults))));
-  const source = flows.map(sourceRows);
+  const source = inTarget
+    ? [`select ${held('e')} from ${await fillExpected(ctx, relation)} as e`]
+    : flows.map(sourceRows);
   for (const flow of flows) {
     const rows = edited[flow.name] ?? [];
     const other = (column: HashedColumn) => expectedValue({ ...flow, columns: [] }, column, defaults);
-    if (rows.length > 0) source.push(await selectEdited(sides, flow, rows, columns, other));
+    if (rows.length > 0)
+      source.push(await selectEdited({ source: expecting, target }, flow, rows, columns, other));
   }
-  const held = named(columns.map(({ name }) => `t.${ident(name)}`)).join(', ');
   return {
+    expecting,
     source: { ...side, rows: source },
-    target: { ...side, rows: [`select ${held} ${await fromTarget(target, relation)}`] },
+    target: { ...side, rows: [`select ${held('t')} ${await fromTarget(target, relation)}`] },
     notCompared,
   };
 }

@@ -55,7 +55,7 @@ function differingColumns(side: DigestSide, expected: Row, found: Row): FindingD
 
 /** Fetches the rows of differing keys from both sides and says what is wrong with each. */
 export async function differenceDetails(
-  sessions: { source: Session; target: Session },
+  target: Session,
   comparison: Comparison,
   differences: KeyDifference[],
 ): Promise<FindingDetail[]> {
@@ -63,8 +63,8 @@ export async function differenceDetails(
   const side = comparison.target;
   const keys = differences.map(({ key }) => key);
   const [expected, found] = await Promise.all([
-    fetchRows(sessions.source, comparison.source, keys),
-    fetchRows(sessions.target, comparison.target, keys),
+    fetchRows(comparison.expecting, comparison.source, keys),
+    fetchRows(target, comparison.target, keys),
   ]);
   return differences.flatMap((difference) => {
     const of = (rows: Row[]) => rows.filter(({ k }) => k === String(difference.key));

@@ -61,7 +61,7 @@ async function compareBuckets(
 ): Promise<CheckOutcome> {
   const buckets = bucketsFor(await guessedRows(ctx.target, relation));
   const [expected, found] = await Promise.all([
-    readBuckets(ctx.source, comparison.source, buckets),
+    readBuckets(comparison.expecting, comparison.source, buckets),
     readBuckets(ctx.target, comparison.target, buckets),
   ]);
   ctx.signal?.throwIfAborted();
@@ -111,7 +111,7 @@ export async function checkDigest(
   spec: Extract<CheckSpec, { check: 'digest' }>,
 ): Promise<CheckOutcome> {
   const { relation } = spec;
-  const comparison = await compareTarget(ctx.plan, relation, ctx, ctx.edited);
+  const comparison = await compareTarget(ctx, relation);
   const compare = (ctx.before[display(relation)] ?? 0) > 0 ? checkContained : compareBuckets;
   const outcome = await compare(ctx, relation, comparison);
   const columns = {

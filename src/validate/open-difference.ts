@@ -45,7 +45,7 @@ export async function openDifference(
   { only, judge = (difference) => difference }: OpenOptions,
 ): Promise<Opened> {
   const opened: Opened = { rows: 0, missing: 0, surplus: 0, different: 0, duplicate: 0, first: [] };
-  const expected = counting(readSorted(ctx.source, comparison.source, only, ctx.signal), opened);
+  const expected = counting(readSorted(comparison.expecting, comparison.source, only, ctx.signal), opened);
   const found = readSorted(ctx.target, comparison.target, only, ctx.signal);
   for await (const each of mergeDigests(expected, found)) {
     const difference = judge(each);
@@ -71,6 +71,6 @@ export async function differenceFinding(
     check: 'digest',
     relation,
     summary: `${display(relation)}: rows differ from what the source yields${list}${where}`,
-    details: await differenceDetails(ctx, comparison, opened.first),
+    details: await differenceDetails(ctx.target, comparison, opened.first),
   };
 }

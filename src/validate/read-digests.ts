@@ -28,6 +28,8 @@ export async function readBuckets(
 /** Rows that stand in Node at a time, of each side. */
 const fetched = 5000;
 
+let cursors = 0;
+
 /** Streams the row hashes of one side in ascending order, a few thousand in memory at a time. */
 export async function* readSorted(
   session: Session,
@@ -35,15 +37,17 @@ export async function* readSorted(
   only?: { buckets: number; numbers: number[] },
   signal?: AbortSignal,
 ): AsyncGenerator<DigestRow> {
-  await planQuery(session, `declare rowfleet_hashes no scroll cursor for ${sortedHashes(side, only)}`);
+  // Both sides may be read on one session.
+  const cursor = `rowfleet_hashes_${++cursors}`;
+  await planQuery(session, `declare ${cursor} no scroll cursor for ${sortedHashes(side, only)}`);
   for (;;) {
     signal?.throwIfAborted();
     const { rows } = await planQuery<{ k: string; h: string; n: string }>(
       session,
-      `fetch ${fetched} from rowfleet_hashes`,
+      `fetch ${fetched} from ${cursor}`,
     );
     for (const { k, h, n } of rows) yield { key: BigInt(k), row: BigInt(h), count: Number(n) };
     if (rows.length < fetched) break;
   }
-  await session.query('close rowfleet_hashes');
+  await session.query(`close ${cursor}`);
 }

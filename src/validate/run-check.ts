@@ -6,6 +6,7 @@ import { checkAccounting } from './accounting.ts';
 import type { CheckContext } from './check-context.ts';
 import { checkCount } from './count.ts';
 import { checkDigest } from './digest.ts';
+import { needsTarget, withExpected } from './expected-rows.ts';
 import { checkDuplicates, checkOrphans } from './relationships.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';
 
@@ -43,7 +44,10 @@ export async function runCheck(ctx: CheckContext, spec: CheckSpec): Promise<Chec
   const mode = 'repeatable read, read only';
   const checkNarrowed = async () => {
     const plan = await withoutExcluded(ctx);
-    return inTransaction(ctx.target, mode, () => check({ ...ctx, plan }, spec));
+    const inSnapshot = () => inTransaction(ctx.target, mode, () => check({ ...ctx, plan }, spec));
+    const compares = spec.check === 'digest' || spec.check === 'count';
+    if (!compares || !needsTarget(plan, spec.relation)) return inSnapshot();
+    return withExpected(ctx.target, plan, spec.relation, inSnapshot);
   };
   return inTransaction(ctx.source, mode, checkNarrowed, { searchPath: ctx.plan.source.searchPath });
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { relay } from '../../src/copy/relay.ts';
 import { openPool, withSession } from '../../src/pg/session.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
+import { relay } from '../../src/wire/relay.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;

@@ -53,7 +53,7 @@ export function aSnapshot(part: Partial<ProgressSnapshot> = {}): ProgressSnapsho
       rowsPerSecond: 98_120,
       bytesPerSecond: 9_500_000,
       batches: { waiting: 2, running: 4, done: 12, failed: 0 },
-        copySeconds: 60,
+      copySeconds: 60,
       fraction: 0.32,
       eta: { seconds: 45 },
     },

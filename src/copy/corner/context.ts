@@ -1,5 +1,5 @@
 import type { Refusal } from '../../ledger/quarantine.ts';
-import type { LoadContext } from '../load/load-range.ts';
+import type { LoadContext } from '../load-range.ts';
 
 export interface CornerContext extends LoadContext {
   /** Driving rows that may be set aside; one more and the batch fails. */

@@ -8,7 +8,7 @@ import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';
 import { readTogether, type TidRange } from '../../plan/select.ts';
 import type { QuarantineLimit } from '../../plan/types.ts';
-import type { LoadContext, LoadTally } from '../load/load-range.ts';
+import type { LoadContext, LoadTally } from '../load-range.ts';
 import { corner } from './corner.ts';
 import { findFailingColumn, readRefused } from './read-refused.ts';
 

@@ -3,7 +3,7 @@ import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { rowRange, type TidRange } from '../../plan/select.ts';
 import type { Leaf } from '../../plan/types.ts';
-import { type LoadTally, tryLoadRange } from '../load/load-range.ts';
+import { type LoadTally, tryLoadRange } from '../load-range.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf } from './refusal.ts';

@@ -4,7 +4,7 @@ import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
-import { carried, fromClause, whereClause } from '../../plan/select.ts';
+import { carriedFor, fromClause, whereClause } from '../../plan/select.ts';
 import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
@@ -52,7 +52,7 @@ export async function findFailingColumn(
 ): Promise<string | undefined> {
   const expressions = flows.flatMap((flow) =>
     flow.columns.flatMap((column) =>
-      carried([column]).map(({ copyExpression }) => ({ flow, name: column.name, copyExpression })),
+      carriedFor(column).map(({ copyExpression }) => ({ flow, name: column.name, copyExpression })),
     ),
   );
   const first = expressions.filter(({ name }) => name === likely);

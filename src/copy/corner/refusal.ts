@@ -1,7 +1,7 @@
 import { RowRefused } from '../../errors.ts';
 import type { Refusal, RefusalStage } from '../../ledger/quarantine.ts';
 import { columnOf, constraintOf, safeMessage, sqlState } from '../../pg/errors.ts';
-import type { RelayOutcome } from '../relay.ts';
+import type { RelayOutcome } from '../../wire/relay.ts';
 
 /** Where on the target a row with this SQLSTATE was refused. */
 export const stageOf = (code: string): RefusalStage => (/^(23|44)/.test(code) ? 'constraint' : 'load');

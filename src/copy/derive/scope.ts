@@ -65,7 +65,7 @@ function scopeConditions(flow: ResolvedFlow, scope: Scope): string[] {
 /** `COPY (…) TO STDOUT` of what a scope yields, for the source. */
 export function copyOutOfScope(flow: ResolvedFlow, scope: Scope): string {
   const leaf = scope.kind === 'batch' ? scope.range.leaf : undefined;
-  const list = carried(flow.columns).map((column) => `(${column.copyExpression}\n)`);
+  const list = carried(flow).map((column) => `(${column.copyExpression}\n)`);
   const conditions = scopeConditions(flow, scope);
   return `copy (${selectRows(flow, list, { ...(leaf && { leaf }), conditions })}) to stdout (format ${flow.format})`;
 }

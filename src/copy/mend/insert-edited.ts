@@ -5,7 +5,7 @@ import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
-import type { RelayOutcome } from '../relay.ts';
+import type { RelayOutcome } from '../../wire/relay.ts';
 
 /** One row, each value read by its column's type as COPY reads it. */
 function insertStatement(flow: ResolvedFlow): string {

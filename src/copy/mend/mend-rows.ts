@@ -25,7 +25,7 @@ import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
 import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
-import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load/load-range.ts';
+import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertEdited } from './insert-edited.ts';
 import { type TakenBack, takeBack } from './take-back.ts';

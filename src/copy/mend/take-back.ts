@@ -8,13 +8,13 @@ import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
+import { type RelayTally, tryRelay } from '../../wire/relay.ts';
 import { underBothSavepoints } from '../both-savepoints.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
 import { refusalOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { refuseSpread } from '../derive/spread.ts';
 import { type DeriveContext, names, record, stage, type Terms, termsOf, vanished } from '../derive/terms.ts';
-import { type RelayTally, tryRelay } from '../relay.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertWritten } from './insert-edited.ts';
 

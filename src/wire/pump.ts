@@ -1,9 +1,9 @@
-import { isRefusal } from '../../pg/failure-class.ts';
-import type { Session } from '../../pg/session.ts';
-import { CopyIn } from '../copy-in.ts';
-import { CopyOut } from '../copy-out.ts';
-import { type RelayOptions, type RelaySide, submit } from '../relay.ts';
+import { isRefusal } from '../pg/failure-class.ts';
+import type { Session } from '../pg/session.ts';
+import { CopyIn } from './copy-in.ts';
+import { CopyOut } from './copy-out.ts';
 import type { DrainedRows } from './frame-writer.ts';
+import { type RelayOptions, type RelaySide, submit } from './relay.ts';
 import { envelope } from './split.ts';
 
 /** Makes of what the source sends what each output takes. */

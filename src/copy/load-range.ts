@@ -1,16 +1,19 @@
-import { isRefusal } from '../../pg/failure-class.ts';
-import type { Session } from '../../pg/session.ts';
-import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../../plan/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
-import { underBothSavepoints } from '../both-savepoints.ts';
-import { type RelayTally, relay, tryRelay } from '../relay.ts';
+import { landingIn } from '../ledger/candidates.ts';
+import type { ClaimedTask } from '../ledger/claim.ts';
+import { isRefusal } from '../pg/failure-class.ts';
+import type { Session } from '../pg/session.ts';
+import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { type PumpOutcome, pump } from '../wire/pump.ts';
+import { type RelayTally, relay, tryRelay } from '../wire/relay.ts';
+import { Splitter } from '../wire/split.ts';
+import { underBothSavepoints } from './both-savepoints.ts';
 import { type Landing, landingOf } from './landing.ts';
-import { type PumpOutcome, pump } from './pump.ts';
-import { Splitter } from './split.ts';
 
 /** Both sessions are in the batch's transactions. */
 export interface LoadContext {
   plan: ResolvedPlan;
+  claim: Pick<ClaimedTask, 'runId'>;
   /** The flow; of several that are read together, the first. */
   flow: ResolvedFlow;
   source: Session;
@@ -95,7 +98,9 @@ async function closeAll(
 }
 
 async function load(ctx: LoadContext, range: Range, tolerant: boolean): Promise<LoadOutcome> {
-  const landings = readTogether(ctx.plan, ctx.flow).map(landingOf);
+  const landings = readTogether(ctx.plan, ctx.flow).map((flow, i) =>
+    landingOf(flow, landingIn(ctx.claim.runId, ctx.plan, flow.target), i + 1),
+  );
   for (const landing of landings) await landing.open(ctx.target);
   const outcome =
     landings.length === 1

@@ -1,0 +1,57 @@
+import { RowRefused } from '../errors.ts';
+import { qualified, type RelationName } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { landFromStage, landingColumns, missingKeys, needsStage, stageDefinition } from '../plan/stage.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+
+/** Where the rows of a flow come down: in a table at once, or on a stage, from where values are looked up. */
+export interface Landing {
+  flow: ResolvedFlow;
+  /** `COPY … FROM STDIN`. */
+  statement: string;
+  /** Makes room for a range. */
+  open(target: Session): Promise<void>;
+  /** Brings what was copied into the table. Returns how many rows that were; undefined where they are there already. Throws RowRefused. */
+  close(target: Session): Promise<number | undefined>;
+}
+
+function direct(flow: ResolvedFlow, into: RelationName): Landing {
+  const columns = flow.columns.length === 0 ? '' : ` (${landingColumns(flow)})`;
+  return {
+    flow,
+    statement: `copy ${qualified(into)}${columns} from stdin (format ${flow.format})`,
+    open: async () => {},
+    close: async () => undefined,
+  };
+}
+
+function staged(flow: ResolvedFlow, into: RelationName, number: number): Landing {
+  const name = `rowfleet_load_${number}`;
+  const stage = `pg_temp.${name}`;
+  return {
+    flow,
+    statement: `copy ${stage} from stdin (format ${flow.format})`,
+    async open(target) {
+      await target.query(`create temporary table ${name} (${stageDefinition(flow)}) on commit drop`);
+    },
+    async close(target) {
+      await target.query(`analyze ${stage}`);
+      for (const { sql, column, message } of missingKeys(flow, stage)) {
+        const { rowCount } = await planQuery(target, sql);
+        if (rowCount !== 0) throw new RowRefused('LOOKUP_MISSED', message, { stage: 'load', column });
+      }
+      const { rowCount } = await planQuery(target, landFromStage(flow, stage, into));
+      await target.query(`drop table ${stage}`);
+      return rowCount ?? 0;
+    },
+  };
+}
+
+/**
+ * Where a flow's rows come down.
+ * @param into the table; the flow's target by default
+ * @param number tells stages of one batch apart
+ */
+export const landingOf = (flow: ResolvedFlow, into: RelationName = flow.target, number = 1): Landing =>
+  needsStage(flow) ? staged(flow, into, number) : direct(flow, into);

@@ -1,0 +1,84 @@
+import { display } from '../pg/quote.ts';
+import type { ResolveContext } from './context.ts';
+import type { FlowResult } from './resolve-flow.ts';
+import { bareLiteral } from './sql-text.ts';
+import type { Fusion, ResolvedFlow } from './types.ts';
+
+/** Whether declared conditions or different literals keep two flows' rows apart. */
+function disjoint(a: ResolvedFlow, b: ResolvedFlow): boolean {
+  if (a.where !== '' && b.where !== '' && a.where !== b.where) return true;
+  return a.columns.some((column) => {
+    const twin = b.columns.find(({ name }) => name === column.name);
+    const [mine, other] = [bareLiteral(column.expression), twin && bareLiteral(twin.expression)];
+    return mine !== undefined && other !== undefined && mine !== other;
+  });
+}
+
+/** What flows that fill one table have to agree in. */
+const ruleOf = (fusion: Fusion | undefined): string =>
+  fusion === undefined
+    ? ''
+    : JSON.stringify([
+        fusion.rule,
+        fusion.key,
+        fusion.order.map(({ column, descending, nullsFirst }) => [column.targetType, descending, nullsFirst]),
+      ]);
+
+function checkPair(ctx: ResolveContext, { flow, target, path }: FlowResult, earlier: ResolvedFlow[]): void {
+  const name = display(target);
+  const other = earlier.find(({ fusion }) => ruleOf(fusion) !== ruleOf(flow.fusion));
+  if (other !== undefined) {
+    ctx.problems.error(
+      path,
+      `${other.name} and ${flow.name} both fill ${name}, and do not say the same of rows that meet`,
+      'Give both the same on_conflict and conflict_key, and an order of the same types and directions.',
+    );
+    return;
+  }
+  const rival = flow.fusion === undefined ? earlier.find((each) => !disjoint(each, flow)) : undefined;
+  if (rival !== undefined)
+    ctx.problems.error(
+      path,
+      `${rival.name} and ${flow.name} both fill ${name}, and nothing in the plan keeps their rows apart`,
+      'Give them where conditions that exclude each other, a column with a literal of its own, or one rule for rows that meet (on_conflict).',
+    );
+}
+
+/** Flows of one name, flows that would fill a table with the same rows, a table that would be copied into itself. */
+export function checkTogether(ctx: ResolveContext, results: FlowResult[]): void {
+  const sameDatabase = ctx.source.facts.identity === ctx.target.facts.identity;
+  const names = new Set<string>();
+  const byTarget = new Map<number, ResolvedFlow[]>();
+  for (const result of results) {
+    const { flow, target, path } = result;
+    if (names.has(flow.name))
+      ctx.problems.error(
+        path,
+        `there are two flows called ${flow.name}`,
+        'A table under tables is a flow of that name.',
+      );
+    names.add(flow.name);
+    const earlier = byTarget.get(target.oid) ?? [];
+    checkPair(ctx, result, earlier);
+    byTarget.set(target.oid, [...earlier, flow]);
+    if (sameDatabase && flow.reads.some((read) => display(read) === display(target)))
+      ctx.problems.error(
+        path,
+        `${display(target)} would be read and filled at once`,
+        'Source and target are the same database: fill another table.',
+      );
+  }
+}
+
+/** Gives flows whose rows are fused their place among those that fill the same table. */
+export function numberFused(results: FlowResult[]): FlowResult[] {
+  const placed = new Map<number, number>();
+  return results.map((result) => {
+    const ordinal = placed.get(result.target.oid) ?? 0;
+    placed.set(result.target.oid, ordinal + 1);
+    const { fusion } = result.flow;
+    return fusion === undefined
+      ? result
+      : { ...result, flow: { ...result.flow, fusion: { ...fusion, ordinal } } };
+  });
+}

@@ -1,0 +1,66 @@
+import { display, ident, type RelationName } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import { inTransaction } from '../pg/transaction.ts';
+import { createLike, flowsInto, fusedSelect, fusionInto } from '../plan/fuse.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { carried, selectRows } from '../plan/select.ts';
+import { landFromStage, landingColumns, needsStage, stageDefinition } from '../plan/stage.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { relay } from '../wire/relay.ts';
+import type { CheckContext } from './check-context.ts';
+
+/**
+ * Whether the source alone cannot say what a target table should hold: values are looked up in the target, or rows with one key
+ * become one. Then what the mapping yields is copied into a temporary table of the target, and put together there.
+ */
+export const needsTarget = (plan: ResolvedPlan, relation: RelationName): boolean =>
+  fusionInto(plan, relation) !== undefined || flowsInto(plan, relation).some(needsStage);
+
+const table: RelationName = { schema: 'pg_temp', name: 'rowfleet_expected' };
+const stageOf = (number: number): string => `rowfleet_expected_${number + 1}`;
+
+/** Makes room for what a table should hold, for as long as `fn` runs: no read-only transaction can. */
+export async function withExpected<T>(
+  target: Session,
+  plan: ResolvedPlan,
+  relation: RelationName,
+  fn: () => Promise<T>,
+): Promise<T> {
+  const flows = flowsInto(plan, relation);
+  const stages = flows.flatMap((flow, i) => (needsStage(flow) ? [{ name: stageOf(i), flow }] : []));
+  const names = [table.name, ...stages.map(({ name }) => name)];
+  await inTransaction(target, 'read committed', async () => {
+    await createLike(target, ident(table.name), flows, { temporary: true });
+    for (const { name, flow } of stages)
+      await target.query(`create temporary table ${name} (${stageDefinition(flow)})`);
+  });
+  try {
+    return await fn();
+  } finally {
+    // A session that is gone has taken them along.
+    await target.query(`drop table ${names.map((name) => `pg_temp.${name}`).join(', ')}`).catch(() => {});
+  }
+}
+
+async function fill(ctx: CheckContext, flow: ResolvedFlow, number: number): Promise<void> {
+  const { source, target, signal = new AbortController().signal } = ctx;
+  const list = carried(flow).map(({ copyExpression }) => `(${copyExpression}\n)`);
+  const staged = needsStage(flow);
+  const into = staged ? `pg_temp.${stageOf(number)}` : `${display(table)} (${landingColumns(flow)})`;
+  await relay(
+    {
+      session: source,
+      statement: `copy (${selectRows(flow, list)}) to stdout (format ${flow.format})`,
+    },
+    { session: target, statement: `copy ${into} from stdin (format ${flow.format})` },
+    { signal },
+  );
+  if (staged) await planQuery(target, landFromStage(flow, `pg_temp.${stageOf(number)}`, table));
+}
+
+/** Puts what a table should hold together, in the transactions of both sides. Returns it as something to select from. */
+export async function fillExpected(ctx: CheckContext, relation: RelationName): Promise<string> {
+  const flows = flowsInto(ctx.plan, relation);
+  for (const [i, flow] of flows.entries()) await fill(ctx, flow, i);
+  return flows[0]?.fusion === undefined ? display(table) : `(${fusedSelect(flows, display(table))})`;
+}
