@@ -1,12 +1,11 @@
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, inject, test } from 'vitest';
 import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
 import type { Plan, PlanProblem, ResolvedPlan } from '../../src/plan/types.ts';
-import { describeWith } from '../describe-with.ts';
 import { openTarget, variableOf } from '../in-process-fleet.ts';
-import { createDatabase, type TestDatabase } from '../postgres.ts';
+import { connect, createDatabase, type TestDatabase } from '../postgres.ts';
 import { differences, exampleNames, fileOf, readComparisons, readExample, rowsOf } from './example.ts';
 
 /** Examples whose plan uses what is not built yet. */
@@ -29,6 +28,22 @@ const notYet = new Set([
   'vertical-partition',
 ]);
 
+const createVector = 'create extension if not exists vector;';
+
+const { superuserUrl } = inject('servers')[18];
+const server = connect(18, 'postgres', superuserUrl, superuserUrl);
+const { rows: vectors } = await server.query(`select from pg_available_extensions where name = 'vector'`);
+await server.close();
+const hasVector = vectors.length > 0;
+
+/** A type of that name that takes any text, for servers without pgvector: they at least see how its rows come in. */
+const vectorStandIn = `
+  create type vector;
+  create function vector_in(cstring) returns vector language internal immutable strict as 'textin';
+  create function vector_out(vector) returns cstring language internal immutable strict as 'textout';
+  create type vector
+    (input = vector_in, output = vector_out, typmod_in = varchartypmodin, typmod_out = varchartypmodout)`;
+
 const databases: TestDatabase[] = [];
 afterAll(() => Promise.all(databases.map((database) => database.drop())));
 
@@ -44,7 +59,10 @@ async function createSite(example: string): Promise<Site> {
   const source = inPlace ? target : await createDatabase(15);
   databases.push(...new Set([source, target]));
   await source.exec(readExample(example, 'source.sql'));
-  await target.exec(readExample(example, 'target.sql'));
+  const ddl = readExample(example, 'target.sql');
+  const standIn = ddl.includes(createVector) && !hasVector;
+  if (standIn) await target.execAsSuperuser(vectorStandIn);
+  await target.exec(standIn ? ddl.replace(createVector, '') : ddl);
   return { source, target };
 }
 
@@ -65,16 +83,6 @@ async function resolveExample(
 const start = (ledger: Ledger, resolved: ResolvedPlan): Promise<string> =>
   startRun(ledger, { resolved, file: 'plan.yaml', kind: 'migrate', actor: 'test' });
 
-/** Tables of the target that no comparison is about. */
-async function withoutComparison(target: TestDatabase, names: string[]): Promise<string[]> {
-  const { rows } = await target.query<{ name: string }>(
-    `select relname::text as name from pg_class where relnamespace = 'public'::regnamespace
-       and relkind in ('r', 'p') and not relispartition and relname <> all ($1)`,
-    [names],
-  );
-  return rows.map(({ name }) => name);
-}
-
 /** Runs an example and compares what it made with what its hand-written SQL says. */
 async function runExample(example: string): Promise<void> {
   const site = await createSite(example);
@@ -82,11 +90,12 @@ async function runExample(example: string): Promise<void> {
   const expected = await Promise.all(comparisons.map((each) => rowsOf(site.source, each.expected)));
   expect(expected.map((rows) => rows.size > 0)).toEqual(comparisons.map(() => true));
   const { resolved, problems } = await resolveExample(example, site);
-  if (notYet.has(example)) {
-    expect(resolved, `${example} can be run now: take it out of notYet`).toBeUndefined();
-    return;
-  }
-  expect(problems.filter(({ severity }) => severity === 'error')).toEqual([]);
+  if (notYet.has(example)) return;
+  // One batch is enough for so few rows; everything else that a plan is warned about would be copied with it.
+  const unwanted = problems.filter(({ message }) => !message.startsWith('it is copied in one batch'));
+  expect(unwanted).toEqual([]);
+  const compared = comparisons.map(({ name }) => name);
+  expect(resolved!.targets.filter(({ name }) => !compared.includes(name))).toEqual([]);
 
   const target = await openTarget(site.target);
   try {
@@ -100,4 +109,9 @@ async function runExample(example: string): Promise<void> {
   }
 }
 
-test.concurrent.each(exampleNames.filter((name) => name !== 'embeddings-to-vector'))('%s', runExample);
+const titleOf = (name: string): string =>
+  name === 'embeddings-to-vector' && !hasVector ? `${name}, with a stand-in for the type of pgvector` : name;
+
+test.concurrent.each(exampleNames.map((name) => [titleOf(name), name] as const))('%s', (_title, name) =>
+  runExample(name),
+);

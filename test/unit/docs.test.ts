@@ -6,7 +6,7 @@ import { buildProgram } from '../../ops/cli/program.ts';
 const root = join(import.meta.dirname, '..', '..');
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 const runbooks = readdirSync(join(root, 'ops/runbooks')).map((name) => `ops/runbooks/${name}`);
-const documents = ['README.md', 'CHANGELOG.md', ...runbooks];
+const documents = ['README.md', 'CHANGELOG.md', 'ops/examples/README.md', ...runbooks];
 
 /** Every TypeScript file of the product, as one text. */
 const code = ['src', 'jobs', 'workers', 'ops']

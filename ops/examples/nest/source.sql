@@ -7,6 +7,7 @@ create table comments (
   primary key (ticket_id, number)
 );
 create table ticket_labels (ticket_id integer not null references tickets, label text not null);
+create index on ticket_labels (ticket_id);
 
 insert into tickets select n, 'Ticket ' || n, date '2024-01-01' + n % 300 from generate_series(1, 350) n;
 insert into comments

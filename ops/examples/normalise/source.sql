@@ -7,6 +7,8 @@ create table articles (
   attributes jsonb                       -- {"colour": "red", "washable": true}
 );
 
+create index on articles (brand);
+
 insert into articles
 select n, 'Article ' || n, case when n % 10 > 0 then 'Brand ' || n % 23 end,
   concat_ws(', ', 'tag' || n % 31, ' tag' || n % 13, nullif('tag' || n % 7, 'tag3')),

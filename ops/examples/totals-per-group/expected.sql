@@ -6,7 +6,7 @@ select b.id, b.account, b.booked_on, b.amount,
 from bookings b;
 
 -- expected: monthly_totals
-select account, month, count(*), sum(greatest(amount, 0)), sum(greatest(-amount, 0)),
+select account, month, count(*), sum(greatest(amount, 0.00)), sum(greatest(-amount, 0.00)),
   array(select distinct kind from bookings o
     where o.account = b.account and o.booked_on >= b.month and o.booked_on < b.month + interval '1 month' and kind is not null
     order by kind)

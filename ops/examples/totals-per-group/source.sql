@@ -6,6 +6,8 @@ create table bookings (
   kind text
 );
 
+create index on bookings (account);
+
 insert into bookings
 select n, 'AT' || lpad(((n * 13) % 130)::text, 4, '0'), date '2024-01-01' + (n * 37) % 366, ((n * 7919) % 20000 - 10000) / 100.0,
   (array['card', 'cash', null])[1 + n % 3]

@@ -3,16 +3,16 @@ create table statements (
   account text not null,
   booked_on date not null,
   amount numeric(12, 2) not null,
-  balance numeric(14, 2) not null,
-  share_of_account numeric(5, 2)
+  balance numeric not null,
+  share_of_account numeric
 );
 
 create table monthly_totals (
   account text not null,
   month date not null,
   bookings bigint not null,
-  income numeric(14, 2) not null,
-  expenses numeric(14, 2) not null,
+  income numeric not null,
+  expenses numeric not null,
   kinds text[] not null,
   primary key (account, month)
 );

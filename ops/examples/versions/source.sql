@@ -5,6 +5,8 @@ create table documents (
   created_at timestamp not null
 );
 
+create index on documents (slug);
+
 insert into documents
 select n, 'doc-' || (n * 17) % 260, 'Content ' || n, timestamp '2024-01-01' + ((n * 7919) % 4000) * interval '1 minute' from generate_series(1, 1300) n;
 

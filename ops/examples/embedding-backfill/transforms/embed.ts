@@ -14,7 +14,9 @@ const model = 'vowels-1';
 async function embed(texts: string[]): Promise<number[][]> {
   return texts.map((text) => {
     const letters = [...text];
-    return [...'aeiou'].map((vowel) => letters.filter((each) => each === vowel).length / (letters.length || 1));
+    return [...'aeiou'].map(
+      (vowel) => letters.filter((each) => each === vowel).length / (letters.length || 1),
+    );
   });
 }
 
