@@ -56,7 +56,8 @@ async function resolveWith<T>(
   }
 }
 
-const open = (endpoint: Endpoint) =>
+/** A session for a command. What keeps it from being opened is a usage error: nothing was done yet. */
+export const open = (endpoint: Endpoint) =>
   openSession(endpoint, 'rowfleet cli').catch((error) => {
     throw beforeAnything(error);
   });

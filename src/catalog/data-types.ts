@@ -17,12 +17,14 @@ export interface DataType {
   labels: string[] | null;
 }
 
-/** Types and implicit or assignment casts of one database. */
+/** Types and casts of one database. */
 export interface TypeCatalog {
   byOid: Map<number, DataType>;
   byName: Map<string, DataType>;
   /** `source>target` oids of casts that an INSERT would apply on its own. */
   casts: Set<string>;
+  /** The same of casts that are applied only where SQL writes them. */
+  explicitCasts: Set<string>;
 }
 
 /** The key of a type in `byName`. */
@@ -39,12 +41,15 @@ export async function readTypes(session: Session): Promise<TypeCatalog> {
       case when t.typtype = 'e' then (select pg_catalog.array_agg(e.enumlabel::text order by e.enumsortorder)
         from pg_catalog.pg_enum e where e.enumtypid = t.oid) end as labels
     from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace`);
-  const casts = await session.query<{ key: string }>(`
-    select castsource::text || '>' || casttarget::text as key from pg_catalog.pg_cast where castcontext in ('i', 'a')`);
+  const { rows: casts } = await session.query<{ key: string; explicit: boolean }>(`
+    select castsource::text || '>' || casttarget::text as key, castcontext = 'e' as explicit from pg_catalog.pg_cast`);
+  const keysOf = (explicit: boolean) =>
+    new Set(casts.filter((cast) => cast.explicit === explicit).map(({ key }) => key));
   return {
     byOid: new Map(types.rows.map((type) => [type.oid, type])),
     byName: new Map(types.rows.map((type) => [typeKey(type), type])),
-    casts: new Set(casts.rows.map(({ key }) => key)),
+    casts: keysOf(false),
+    explicitCasts: keysOf(true),
   };
 }
 

@@ -30,6 +30,10 @@ export const kindNames: Record<RelationKind, string> = {
   f: 'foreign table',
 };
 
+/** A table that is copied as one: partitions come with their root, an extension's tables with the extension. */
+export const isTableOfItsOwn = ({ kind, isPartition, ofExtension, persistence }: Relation): boolean =>
+  (kind === 'r' || kind === 'p') && !isPartition && !ofExtension && persistence !== 't';
+
 /** Every relation with rows outside the system's schemas and rowfleet's own, by schema and name. */
 export async function readRelations(session: Session): Promise<Relation[]> {
   const { rows } = await session.query<Relation>(`

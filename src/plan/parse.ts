@@ -4,6 +4,7 @@ import { usageError } from '../errors.ts';
 import { type PlanDocument, planDefinition } from './definition.ts';
 import { durationMs } from './duration.ts';
 import { specFromSettings, specFromUrl } from './endpoint-spec.ts';
+import { takeOutGaps } from './gaps.ts';
 import { takeOutNotBuilt } from './not-built.ts';
 import { Problems } from './problems.ts';
 import { readFlows, readIdMaps } from './read-flows.ts';
@@ -97,7 +98,7 @@ export function parsePlan(text: string, file: string): ParsedPlan {
   const secrets: Record<string, string> = {};
   if (yaml.problems.length > 0) return { problems: yaml.problems, secrets };
   const problems = new Problems({ file: path, lines: yaml.lines });
-  for (const refused of takeOutNotBuilt(yaml.value))
+  for (const refused of [...takeOutNotBuilt(yaml.value), ...takeOutGaps(yaml.value)])
     problems.error(refused.path, refused.message, refused.hint);
   const checked = planDefinition.safeParse(yaml.value, { reportInput: true });
   if (!checked.success) {

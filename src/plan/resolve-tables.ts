@@ -1,5 +1,5 @@
 import { type Column, readColumns } from '../catalog/columns.ts';
-import { kindNames, type Relation } from '../catalog/relations.ts';
+import { isTableOfItsOwn, kindNames, type Relation } from '../catalog/relations.ts';
 import { display, ident } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { findTable, writeName } from './names.ts';
@@ -16,14 +16,11 @@ interface Chosen {
   path: PathSegment[];
 }
 
-/** The source's tables that `tables:` means. Partitions come with their root, an extension's tables with the extension. */
+/** The source's tables that `tables:` means. */
 function chooseTables(ctx: ResolveContext, plan: Plan): Chosen[] {
   const { relations, searchPath } = ctx.source;
   if (plan.tables === '*') {
-    const all = relations.all.filter(
-      ({ kind, isPartition, ofExtension, persistence }) =>
-        (kind === 'r' || kind === 'p') && !isPartition && !ofExtension && persistence !== 't',
-    );
+    const all = relations.all.filter(isTableOfItsOwn);
     if (all.length === 0)
       ctx.problems.error(['tables'], 'the source holds no tables', 'Check which database it names.');
     return all.map((table) => ({ table, path: ['tables'] }));

@@ -12,20 +12,8 @@ import { differences, exampleNames, fileOf, readComparisons, readExample, rowsOf
 const notYet = new Set([
   'backfill',
   'embedding-backfill',
-  'fusion',
-  'hierarchy',
-  'horizontal-partition',
-  'keep-first',
-  'keep-newest',
-  'nest',
-  'normalise',
   'surrogate-keys',
-  'target-lookup',
-  'totals-per-group',
   'typescript',
-  'unnest',
-  'versions',
-  'vertical-partition',
 ]);
 
 const createVector = 'create extension if not exists vector;';

@@ -1,6 +1,7 @@
 import { afterEach, beforeAll, expect, test } from 'vitest';
 import type { ServerVersion } from '../../ops/embedded/server.ts';
 import { describeWith } from '../describe-with.ts';
+import { generatedBody } from '../generated-plan.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import type { TestDatabase } from '../postgres.ts';
 import { type RedisServer, startRedis } from '../redis.ts';
@@ -16,7 +17,7 @@ afterEach(async () => {
   target = undefined;
 });
 
-/** Migrates every table of a sample, in batches small enough for several a table, and compares. */
+/** Migrates a sample by the plan that generate-config writes, in batches small enough for several a table, and compares. */
 async function migrateSample(
   sample: SampleName,
   from: ServerVersion,
@@ -27,7 +28,8 @@ async function migrateSample(
   databases = [source!, into!];
   target = await openTarget(into!, queueUrl);
   target.startFleet();
-  const runId = await target.start(source!, 'name: sample\nmigration: {batch_size: 2000}\ntables: "*"');
+  const plan = await generatedBody(source!, to === 14 ? undefined : into!);
+  const runId = await target.start(source!, `migration: {batch_size: 2000}\n${plan}`);
   await target.ended(runId);
   await target.expectWhole(source!);
   const { rows } = await target.ledger.pool.query(
