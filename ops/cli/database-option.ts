@@ -13,8 +13,8 @@ export interface DatabaseOption {
 }
 
 /**
- * Reads `--from` or `--to`: a URL, libpq settings (`host=… dbname=…`), `${VARIABLE}` for one that holds either, or `-`
- * for the usual variable. Throws a usage error that names the option or the variable, never what stands in it.
+ * Reads `--from` or `--to`: a URL, libpq settings (`host=… dbname=…`), `${VARIABLE}` for one that holds a URL, as plans
+ * name it, or `-` for the usual variable. Throws a usage error that names the option or the variable, never what stands in it.
  */
 export function readDatabaseOption(option: string, given: string, usual: string): DatabaseOption {
   const named = given === '-' ? usual : /^\$\{([A-Za-z_]\w*)\}$/.exec(given)?.[1];
@@ -26,7 +26,8 @@ export function readDatabaseOption(option: string, given: string, usual: string)
       `export ${named ?? usual}=postgres://user@host/database`,
     );
   const where = named ?? option;
-  const settings = text.includes('://') || !text.includes('=') ? undefined : parseConninfo(text);
+  const isSettings = named === undefined && !text.includes('://') && text.includes('=');
+  const settings = isSettings ? parseConninfo(text) : undefined;
   const endpoint =
     settings === undefined
       ? endpointFromUrl(text, process.env, where)

@@ -244,7 +244,7 @@ test('the command takes a URL, settings, a variable or -, and never prints what 
     [['--from', source.url], {}, 'SOURCE_DATABASE_URL'],
     [['--from', settings], {}, 'SOURCE_DATABASE_URL'],
     [['--from', '-', '--to', source.url], { SOURCE_DATABASE_URL: source.url }, 'SOURCE_DATABASE_URL'],
-    [['--from', '${OLD_URL}'], { OLD_URL: settings }, 'OLD_URL'],
+    [['--from', '${OLD_URL}'], { OLD_URL: source.url }, 'OLD_URL'],
   ] as const) {
     const { code, out, err } = await run([...args], env);
     expect({ code, err: err.includes('stays in the shell’s history') }).toEqual({

@@ -35,6 +35,7 @@ async function planFor(from: DatabaseOption, to: DatabaseOption | undefined): Pr
 
 /** What does not belong into the plan, on stderr. */
 function remark(lines: string[], options: CommonOptions): void {
+  if (options.json === true) return;
   const paint = palette(wantsColor(process.stderr, options.color));
   for (const line of lines) process.stderr.write(`${paint.warn('note:')} ${line}\n`);
 }

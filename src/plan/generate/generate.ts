@@ -1,10 +1,10 @@
-import { nearest } from '../../nearest.ts';
 import type { Session } from '../../pg/session.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import { writeName } from '../names.ts';
-import { factsOf, faultsOfFilling, faultsOfReading, faultsOfValues, keyOf, whatItIs } from './facts.ts';
-import { aligned, comment, type Entry, scalar, visible } from './lines.ts';
-import { type Matches, matchTables, type TableMatch } from './match-tables.ts';
+import { factsOf, faultsOfFilling, faultsOfReading, faultsOfValues } from './facts.ts';
+import { leftOut, unmatchedSections } from './leftovers.ts';
+import { aligned, comment, type Entry, scalar } from './lines.ts';
+import { matchTables, type TableMatch } from './match-tables.ts';
 import { type Survey, type SurveyedTable, surveyDatabase } from './survey.ts';
 import { flowLines, flowName, tableName } from './write-flow.ts';
 
@@ -28,22 +28,6 @@ const listEntry = ({ side }: Survey, { relation }: SurveyedTable, notes: string[
 /** `tables:` with what each holds; nothing for none. */
 const tablesSection = (entries: Entry[]): string[] =>
   entries.length === 0 ? [] : ['tables:', ...aligned(entries), ''];
-
-const commentedList = (title: string, entries: Entry[]): string[] =>
-  entries.length === 0 ? [] : [...comment(title), ...aligned(entries), ''];
-
-const commented = ({ side }: Survey, { relation }: SurveyedTable, notes: string[]): Entry => ({
-  text: `#   ${visible(writeName(relation, side.searchPath))}`,
-  notes,
-});
-
-function leftOut({ side, others }: Survey): string[] {
-  const entries = others.map((relation) => ({
-    text: `#   ${visible(writeName(relation, side.searchPath))}`,
-    notes: [whatItIs(relation)],
-  }));
-  return commentedList('Left out:', entries);
-}
 
 function head({ source, target }: { source: Survey; target?: Survey }, references: EndpointReferences) {
   const about = (name: string, { side, tables }: Survey) => {
@@ -85,42 +69,12 @@ function copyPlan(source: Survey, references: EndpointReferences): GeneratedPlan
 }
 
 function copiedAsItIs(source: Survey, target: Survey, { from, to, columns }: TableMatch): Entry {
-  const converted = columns.choices.flatMap(({ column, notes }) =>
-    notes.map((note) => `${column.name}: ${note}`),
-  );
+  const generated = new Set(from.columns.filter((column) => column.generated).map(({ name }) => name));
+  const converted = columns.choices
+    .filter(({ kind, column }) => kind !== 'generated' || !generated.has(column.name))
+    .flatMap(({ column, notes }) => notes.map((note) => `${column.name}: ${note}`));
   const faults = [...faultsOfReading(source, from), ...faultsOfFilling(target, to)];
   return listEntry(source, from, [...factsOf(source, from), ...converted, ...faults]);
-}
-
-const noColumns = 'a table that has no column in common with it';
-
-/** The table whose name is nearest, where it is another one. */
-function nearestOf({ relation }: SurveyedTable, candidates: SurveyedTable[]): string[] {
-  const names = candidates.map((each) => each.relation.name);
-  const near = nearest(relation.name, names);
-  return near === undefined || near === relation.name ? [] : [`near: ${near}`];
-}
-
-function unmatchedSections(source: Survey, target: Survey, { sourceOnly, targetOnly }: Matches): string[] {
-  const lost = sourceOnly.map((table) => {
-    const there = target.side.relations.find(table.relation);
-    const why =
-      there && (targetOnly.some(({ relation }) => relation === there) ? noColumns : whatItIs(there));
-    const near = nearestOf(table, targetOnly);
-    return commented(source, table, [
-      ...factsOf(source, table),
-      ...(why === undefined ? near : [`in the target: ${why}`]),
-    ]);
-  });
-  const unfilled = targetOnly.map((table) => {
-    const there = sourceOnly.some(({ relation }) => relation.name === table.relation.name);
-    const why = there ? `in the source: ${noColumns}` : 'the source has no table of that name';
-    return commented(target, table, [why, ...nearestOf(table, sourceOnly), keyOf(table)]);
-  });
-  return [
-    ...commentedList('Only in the source, not copied:', lost),
-    ...commentedList('Only in the target, nothing fills them:', unfilled),
-  ];
 }
 
 function mappingPlan(source: Survey, target: Survey, references: EndpointReferences): GeneratedPlan {
