@@ -15,14 +15,14 @@ flows:
       x:
         decide: >-
           text NOT NULL; near: a.y
-      z: '; drop'`;
+    wher: a.z > 1`;
     const { plan, problems } = parsePlan(planText(flow), planFile);
     expect(plan).toBeUndefined();
     expect(problems.map(brief)).toEqual([
       expect.stringMatching(
         /^8 flows\[0\]\.columns\.x error: is still to be decided: text NOT NULL; near: a\.y \| Write an SQL expression/,
       ),
-      expect.stringMatching(/^11 flows\[0\]\.columns\.z error: it holds a semicolon/),
+      expect.stringMatching(/^11 flows\[0\]\.wher error: .* Did you mean where/),
     ]);
   });
 

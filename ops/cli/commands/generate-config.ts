@@ -54,7 +54,7 @@ async function generate(options: GenerateOptions): Promise<GeneratedPlan> {
     [
       ...shown.map(
         (each) =>
-          `a password on the command line stays in the shell’s history: put the URL into ${each?.variable} and write -`,
+          `a password on the command line is seen by others and stays in the shell’s history: put the URL into ${each?.variable} and write -`,
       ),
       ...(generated.gaps === 0
         ? []
