@@ -1,4 +1,5 @@
 import { type Column, readColumns, readUniqueKeys } from '../catalog/columns.ts';
+import { formatTypes } from '../catalog/data-types.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { convert } from './conversions.ts';
@@ -52,7 +53,10 @@ async function findTableToLookIn(
     return undefined;
   }
   const { schema } = relation;
-  return { relation: { schema, name: relation.name }, by, take: spec.take, missing: spec.missing };
+  // A key that is too long for its column is not there: that is for the lookup to find out.
+  const types = await formatTypes(ctx.target.session, by.map(({ typeOid }) => ({ oid: typeOid, typmod: -1 })));
+  const keyColumns = by.map((column, i) => ({ ...column, typmod: -1, type: types[i]! }));
+  return { relation: { schema, name: relation.name }, by: keyColumns, take: spec.take, missing: spec.missing };
 }
 
 /** The table that a column is looked up in. Undefined when something is wrong, which is reported. */
