@@ -281,13 +281,15 @@ test('encrypted rows are edited and sent by those who have the key', async () =>
 test('an edit is taken back: in place where others refer to it, into quarantine where the row is refused, or not at all', async () => {
   await source.exec(`
     create table item (id int primary key, n int);
-    insert into item values (1, 1), (2, -2), (3, -3), (4, -4), (5, -5);
+    insert into item values (1, 1), (2, -2), (3, -3), (4, -4), (5, -5), (6, -6);
     create table child (id int primary key, item_id int);
     insert into child values (1, 1), (2, 2), (3, 901);
+    create table part (id int primary key, item_id int); insert into part values (1, 906);
     create table loose (x int, n int); insert into loose values (1, 1), (2, -2), (3, 33)`);
   await into.exec(`
     create table item (id int primary key, n int check (n > 0));
     create table child (id int primary key, item_id int references item);
+    create table part (id int primary key, item_id int references item on delete cascade);
     create table loose (x int, n int check (n > 0))`);
   const runId = await migrate('name: back\nmigration: {quarantine_limit: {ratio: 1}}\ntables: "*"');
   await target.ended(runId, 'findings');
@@ -298,6 +300,7 @@ test('an edit is taken back: in place where others refer to it, into quarantine 
     edit('2', { id: 2, n: 20 }),
     edit('3', { id: 900, n: 30 }),
     edit('4', { id: 901, n: 40 }),
+    edit('6', { id: 906, n: 60 }),
     // One of two rows that nothing tells apart.
     edit(undefined, { x: 3, n: 33 }),
   ];
@@ -314,18 +317,27 @@ test('an edit is taken back: in place where others refer to it, into quarantine 
   const ids = edits.map(({ id }) => id);
   expect(
     await sendRefused(target.ledger, runId, { ids, asSource: true, actor: 'test' }, sealFrom({})),
-  ).toMatchObject({ rows: 4, left: [] });
+  ).toMatchObject({ rows: 5, left: [] });
   await target.ended(runId, 'quarantined');
   expect((await into.query('select * from item order by id')).rows).toEqual([
     { id: 1, n: 1 },
     { id: 2, n: 7 },
     { id: 901, n: 40 },
+    { id: 906, n: 60 },
   ]);
   const after = await rowsByKey(runId);
-  expect(await statesOf(runId)).toMatchObject({ 2: 'loaded', 3: 'held', 4: 'loaded', 5: 'held' });
+  expect(await statesOf(runId)).toMatchObject({
+    2: 'loaded',
+    3: 'held',
+    4: 'loaded',
+    5: 'held',
+    6: 'loaded',
+  });
   expect(after.get('2')).toMatchObject({ rowsIn: 1, values: { edited: null } });
   expect(after.get('3')).toMatchObject({ rowsIn: null, values: { edited: null }, code: '23514' });
   expect(after.get('4')!.history.at(-1)!.did).toMatch(/^the edit was not taken back: .*child_item_id_fkey/);
+  expect(after.get('6')!.history.at(-1)!.did).toMatch(/ and as edited it stays: .*public\.part/);
+  expect((await into.query('select * from part')).rows).toHaveLength(1);
   expect(after.get(undefined)).toMatchObject({ state: 'held', rowsIn: null });
   expect((await into.query('select * from loose order by x, n')).rows).toEqual([
     { x: 1, n: 1 },
