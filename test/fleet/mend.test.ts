@@ -343,4 +343,19 @@ test('an edit is taken back: in place where others refer to it, into quarantine 
     { x: 1, n: 1 },
     { x: 3, n: 33 },
   ]);
+
+  // What the plan yields by now has a key that another row has taken: that one is not written over.
+  await send(runId, { ids: [idOf('5')], edits: [edit('5', { id: 905, n: 50 })] });
+  await target.ended(runId, 'quarantined');
+  await source.exec('update item set n = 5 where id = 5');
+  await into.exec('insert into item values (5, 55)');
+  await sendRefused(target.ledger, runId, { ids: [idOf('5')], asSource: true, actor: 'test' }, sealFrom({}));
+  await target.ended(runId, 'findings');
+  expect((await into.query('select * from item where id in (5, 905) order by id')).rows).toEqual([
+    { id: 5, n: 55 },
+    { id: 905, n: 50 },
+  ]);
+  expect((await rowsByKey(runId)).get('5')!.history.at(-1)!.did).toBe(
+    'the edit was not taken back: another row of public.item has the key that the plan yields for it',
+  );
 });
