@@ -96,7 +96,8 @@ async function nearestFunction(ctx: ResolveContext, { parts }: Named): Promise<s
   const names = await readFunctionNames(session, schemas);
   const wanted = parts.at(-1)!;
   // There is one of that name: its arguments are wrong, which the server's own hint is about.
-  return names.includes(wanted) ? undefined : nearest(wanted, names);
+  const near = names.includes(wanted) ? undefined : nearest(wanted, names);
+  return near && [...parts.slice(0, -1), near].map(writeIdentifier).join('.');
 }
 
 /** The name that exists and is nearest to the one that the server did not find; none for other errors. */
