@@ -18,7 +18,6 @@ const builtinType = (type: DataType): string => `pg_catalog.${ident(type.name)}`
 
 const zoned = new Set(['timestamptz', 'timetz']);
 const temporal = new Set(['timestamptz', 'timetz', 'timestamp', 'time', 'date']);
-const integers = new Set(['int2', 'int4', 'int8']);
 const inexact = new Set(['float4', 'float8']);
 
 /** The type itself, or what a domain is over in the end. */
@@ -27,9 +26,8 @@ export function baseType(types: TypeCatalog, type: DataType): DataType {
   return base ? baseType(types, base) : type;
 }
 
-/** What an automatic conversion would lose without an error; none when nothing. */
+/** What an automatic conversion would lose without an error, besides what `fits.ts` tells; none when nothing. */
 function lossOf(from: string, to: string): string | undefined {
-  if ((from === 'numeric' || inexact.has(from)) && integers.has(to)) return 'fractions are rounded';
   if (inexact.has(from) && to === 'numeric') return 'digits beyond the 15th (real: the 6th) are lost';
   if (from === 'float8' && to === 'float4') return 'digits beyond the 6th are lost';
   if ((from === 'numeric' || from === 'int8') && inexact.has(to))

@@ -40,7 +40,8 @@ export function digestOf(target: TypeCatalog, column: Column, sameEncoding: bool
   return native.has(type.name) ? 'native' : 'text';
 }
 
-function typmodOf(target: TypeCatalog, type: DataType, typmod: number): number {
+/** A typmod as it counts: a domain's own is that of what it is over. */
+export function typmodOf(target: TypeCatalog, type: DataType, typmod: number): number {
   const base = type.kind === 'd' ? target.byOid.get(type.base) : undefined;
   return base && typmod === -1 ? typmodOf(target, base, type.baseTypmod) : typmod;
 }
@@ -48,7 +49,7 @@ function typmodOf(target: TypeCatalog, type: DataType, typmod: number): number {
 const rounded = new Set(['time', 'timetz', 'timestamp', 'timestamptz', 'interval']);
 
 /** numeric(p, s): the scale in a typmod, which is signed since PostgreSQL 15. */
-const scaleOf = (typmod: number): number => (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
+export const scaleOf = (typmod: number): number => (((typmod - 4) & 0x7ff) ^ 1024) - 1024;
 
 /** A type with its typmod as SQL that names it exactly; for types that round. */
 function withTypmod(type: DataType, element: string, typmod: number): string {
@@ -79,20 +80,4 @@ export function comparable(target: TypeCatalog, expression: string, column: Colu
   if (type.kind === 'd') return `(${stored})::pg_catalog.text collate pg_catalog."C"`;
   // An expression's own collation may be nondeterministic or unsettled; bytes are what counts.
   return base.name === 'text' || base.name === 'varchar' ? `${stored} collate pg_catalog."C"` : stored;
-}
-
-/** Whether the target rounds what the source may hold, as COPY does without a word. */
-export function roundsSilently(
-  target: TypeCatalog,
-  from: DataType,
-  fromTypmod: number,
-  column: Column,
-): boolean {
-  const type = target.byOid.get(column.typeOid)!;
-  const base = baseType(target, type);
-  const typmod = typmodOf(target, type, column.typmod);
-  if (typmod === -1 || from.oid !== base.oid) return false;
-  if (base.name === 'numeric') return fromTypmod === -1 || scaleOf(fromTypmod) > scaleOf(typmod);
-  if (base.name === 'interval') return fromTypmod !== typmod;
-  return rounded.has(base.name) && (fromTypmod === -1 || fromTypmod > typmod);
 }

@@ -4,7 +4,8 @@ import { nearest } from '../nearest.ts';
 import { ident } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { baseType, convert, isBuiltin, missingLabels } from './conversions.ts';
-import { comparable, digestOf, roundsSilently, travelsInBinary } from './digests.ts';
+import { comparable, digestOf, travelsInBinary } from './digests.ts';
+import { misfits } from './fits.ts';
 import { bareLiteral } from './sql-text.ts';
 import type { ResolvedColumn } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
@@ -27,13 +28,7 @@ export interface MappedColumn {
 
 const largeObjectTypes = new Set(['oid', 'lo']);
 
-function checkMeaning(
-  ctx: ResolveContext,
-  from: DataType,
-  given: TypedExpression,
-  column: Column,
-  path: PathSegment[],
-) {
+function checkMeaning(ctx: ResolveContext, from: DataType, column: Column, path: PathSegment[]) {
   const { source, target, problems } = ctx;
   if (largeObjectTypes.has(from.name) && source.facts.hasLargeObjects)
     problems.error(
@@ -58,12 +53,27 @@ function checkMeaning(
       `the target’s ${column.type} lacks labels of the source’s: ${lacking.join(', ')}`,
       'A row that has one fails its batch.',
     );
-  if (roundsSilently(target.types, from, given.typmod, column))
-    problems.warning(
-      path,
-      `${given.type} into ${column.type}: PostgreSQL rounds what does not fit without an error`,
-      'The validator compares with the rounded value.',
-    );
+}
+
+/** One warning of all that a value may lose on its way, or be refused for. */
+function warnOfLoss(
+  ctx: ResolveContext,
+  given: TypedExpression,
+  column: Column,
+  lost: string | undefined,
+  path: PathSegment[],
+) {
+  const all = misfits(ctx.source.types, ctx.target.types, given, column);
+  // What a conversion loses it says more exactly than that something is rounded.
+  const found =
+    lost === undefined ? all : [{ what: lost, silent: true }, ...all.filter(({ silent }) => !silent)];
+  if (found.length === 0) return;
+  const hints = [
+    ...(found.some(({ silent }) => silent) ? ['The validator compares with the converted value.'] : []),
+    ...(found.some(({ silent }) => !silent) ? ['A row that is refused is set aside, in quarantine.'] : []),
+  ];
+  const message = `${given.type} into ${column.type}: ${found.map(({ what }) => what).join('; ')}`;
+  ctx.problems.warning(path, message, hints.join(' '));
 }
 
 /** Fits an expression to its target column: casts, COPY format, comparison. None when it cannot be, which is reported. */
@@ -87,14 +97,11 @@ export function mapColumn(
     problems.error(path, message, conversion.hint);
     return undefined;
   }
-  if (!literal) checkMeaning(ctx, from, given, column, path);
   const cast = conversion.kind === 'cast';
-  if (cast && 'warning' in conversion && conversion.warning !== undefined)
-    problems.warning(
-      path,
-      `${given.type} into ${column.type}: ${conversion.warning}`,
-      'The validator compares with the converted value.',
-    );
+  if (!literal) {
+    checkMeaning(ctx, from, column, path);
+    warnOfLoss(ctx, given, column, 'warning' in conversion ? conversion.warning : undefined, path);
+  }
   const copyExpression = cast ? `(${given.expression}\n)::${conversion.cast}` : given.expression;
   return {
     column: {

@@ -27,7 +27,7 @@ beforeEach(async () => {
     insert into author select i, repeat('name ', 10) || i, i from generate_series(1, 1000) i;
     insert into award select i, i from generate_series(1, 100) i;
     analyze;
-    create function pass(anyelement) returns anyelement language plpgsql as
+    create function pass(anyelement) returns anyelement language plpgsql stable as
       'begin perform pg_advisory_xact_lock_shared(7); return $1; end'`);
   await database.exec(shape);
   target = await openTarget(database);
