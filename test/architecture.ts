@@ -5,7 +5,7 @@ interface Import {
   typeOnly: boolean;
 }
 
-const foundations = ['pg', 'wire', 'catalog', 'plan', 'ledger'].map((room) => `src/${room}`);
+const foundations = ['pg', 'wire', 'catalog', 'transform', 'plan', 'ledger'].map((room) => `src/${room}`);
 const stages = ['copy', 'constraints', 'validate', 'rollback'].map((room) => `src/${room}`);
 const everyRoom = [...foundations, ...stages, 'src/run', 'src/progress', 'src/control'];
 
@@ -17,7 +17,8 @@ const arrows: Record<string, { rooms: string[]; types?: string[] }> = {
   'src/pg': { rooms: [] },
   'src/wire': { rooms: ['src/pg'] },
   'src/catalog': { rooms: ['src/pg'], types: everyRoom },
-  'src/plan': { rooms: ['src/pg', 'src/catalog'], types: everyRoom },
+  'src/transform': { rooms: [], types: everyRoom },
+  'src/plan': { rooms: ['src/pg', 'src/catalog', 'src/transform'], types: everyRoom },
   'src/ledger': { rooms: ['src/pg', 'src/catalog', 'src/plan'], types: everyRoom },
   ...Object.fromEntries(stages.map((stage) => [stage, { rooms: foundations, types: stages }])),
   'src/run': { rooms: [...foundations, ...stages] },

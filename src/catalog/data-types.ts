@@ -10,6 +10,8 @@ export interface DataType {
   category: string;
   /** Element type of a true array; 0 for none. */
   element: number;
+  /** What stands between the elements of its arrays' text: a comma, nearly always. */
+  delimiter: string;
   /** Domains: what they are over; 0 for none. */
   base: number;
   baseTypmod: number;
@@ -37,7 +39,7 @@ export async function readTypes(session: Session): Promise<TypeCatalog> {
     select t.oid::int8::float8 as oid, n.nspname::text as schema, t.typname::text as name, t.typtype::text as kind,
       t.typcategory::text as category,
       case when t.typcategory = 'A' then t.typelem::int8::float8 else 0 end as element,
-      t.typbasetype::int8::float8 as base, t.typtypmod as "baseTypmod",
+      t.typdelim::text as delimiter, t.typbasetype::int8::float8 as base, t.typtypmod as "baseTypmod",
       case when t.typtype = 'e' then (select pg_catalog.array_agg(e.enumlabel::text order by e.enumsortorder)
         from pg_catalog.pg_enum e where e.enumtypid = t.oid) end as labels
     from pg_catalog.pg_type t join pg_catalog.pg_namespace n on n.oid = t.typnamespace`);

@@ -57,6 +57,7 @@ const ownClasses: Readonly<Record<string, FailureClass>> = {
   SNAPSHOT_GONE: 'wait',
   TASK_LOCKED: 'wait',
   PLAN_REVISED: 'wait',
+  TRANSFORM_HELD: 'wait',
   EMFILE: 'wait',
   ENFILE: 'wait',
   ENOSPC: 'wait',

@@ -1,0 +1,198 @@
+import { setImmediate as breathe } from 'node:timers/promises';
+import { Caller, isPromise } from './caller.ts';
+import { RowDecoder } from './decode.ts';
+import { MisfitRow, RowEncoder } from './encode.ts';
+import { typeInWords } from './encode-values.ts';
+import { type RowPlace, TransformResult, TransformUnstable } from './errors.ts';
+import { FrameReader, frameOf } from './frames.ts';
+import type { Transform } from './transform.ts';
+import type { InputRow } from './types.ts';
+
+/** How long rows are worked on before timers and sockets get their turn: leases are renewed each second. */
+const turnMs = 8;
+/** Characters of output that are written at once. */
+const writeLength = 1 << 16;
+/** Bytes of input that a chunk of rows is made of at most, so that memory does not depend on their width. */
+const maxChunkBytes = 16 * 2 ** 20;
+
+const isNone = (result: unknown): boolean => result === null || result === undefined;
+
+export interface TransformBatchOptions {
+  /** Its abort ends the batch with its reason. */
+  signal: AbortSignal;
+  /** Takes CopyData frames with rows for COPY … FROM STDIN in text format; settles when more may come. */
+  write: (frames: Buffer) => void | Promise<void>;
+  /** Columns that the source sends ahead of the input's own, as `TransformError.key()` gives them. Defaults to none. */
+  before?: number;
+}
+
+export interface TransformTally {
+  /** Rows of the source. */
+  rowsIn: number;
+  /** Rows that the function returned none for. */
+  rowsNone: number;
+  /** Rows for the target. */
+  rowsOut: number;
+}
+
+/**
+ * The stage between two COPYs in text format: CopyData frames of the source, cut anywhere, go in; the plan's function is
+ * called for each row or chunk; frames for the target come out. Throws TransformThrew, TransformResult, TransformUnstable,
+ * TransformHeld, and the signal's reason. After a throw it is good for nothing.
+ */
+export class TransformBatch {
+  readonly tally: TransformTally = { rowsIn: 0, rowsNone: 0, rowsOut: 0 };
+  readonly #transform: Transform;
+  readonly #options: TransformBatchOptions;
+  readonly #caller: Caller;
+  readonly #frames = new FrameReader();
+  readonly #decoder: RowDecoder;
+  readonly #encoder: RowEncoder;
+  /** Rows in hand: those that are worked on, and those that wait until a chunk is full. */
+  #rows: InputRow[] = [];
+  #keys: (string | null)[][] = [];
+  /** Bytes that came since a chunk was called. */
+  #bytes = 0;
+  /** What is called now: its first row among those in hand, and their number. */
+  #at = 0;
+  #count = 1;
+  #text = '';
+  #turnEnds = performance.now() + turnMs;
+
+  constructor(transform: Transform, options: TransformBatchOptions) {
+    this.#transform = transform;
+    this.#options = options;
+    this.#caller = new Caller(transform, options.signal, () => this.#place());
+    this.#decoder = new RowDecoder(transform.plan.input, options.before);
+    this.#encoder = new RowEncoder(transform.plan.output);
+  }
+
+  /** Takes frames of the source; settles when their rows are written, or wait for a full chunk. Not to be called again before. */
+  async push(frames: Buffer): Promise<void> {
+    this.#options.signal.throwIfAborted();
+    const payload = this.#frames.push(frames);
+    const { rows, keys } = this.#decoder.push(payload);
+    const { chunk } = this.#transform.plan;
+    this.#bytes += payload.length;
+    this.#rows = this.#rows.length === 0 ? rows : this.#rows.concat(rows);
+    this.#keys = this.#keys.length === 0 ? keys : this.#keys.concat(keys);
+    if (chunk === undefined) await this.#callRows();
+    else await this.#callChunks(chunk, this.#bytes > maxChunkBytes);
+    await this.#write();
+  }
+
+  /** The source has sent everything. Settles when everything is written. */
+  async end(): Promise<void> {
+    this.#decoder.end();
+    const { chunk } = this.#transform.plan;
+    if (chunk !== undefined) await this.#callChunks(chunk, true);
+    await this.#write();
+  }
+
+  #place(): RowPlace {
+    const row = this.tally.rowsIn + this.#at;
+    return { flow: this.#transform.flow, row, rows: this.#count, key: this.#keys[this.#at] ?? [] };
+  }
+
+  async #callRows(): Promise<void> {
+    const rows = this.#rows;
+    for (let at = 0; at < rows.length; at++) {
+      const row = rows[at]!;
+      this.#at = at;
+      // The first of each push is tried twice: what is not the same twice seldom is so for one row alone.
+      const copy = at === 0 && this.#caller.isDirect ? structuredClone(row) : undefined;
+      const result = this.#caller.call(row);
+      this.#take(isPromise(result) ? await result : result);
+      if (copy !== undefined && !isPromise(result)) this.#compare([result], [this.#caller.call(copy)]);
+      if (this.#isDue()) await this.#pause();
+    }
+    this.#done(rows.length);
+  }
+
+  /** Calls the function with full chunks; with `all`, also with what is left of one. */
+  async #callChunks(size: number, all: boolean): Promise<void> {
+    while (this.#rows.length >= size || (all && this.#rows.length > 0)) {
+      const rows = this.#rows.slice(0, size);
+      const isFirst = this.tally.rowsIn === 0;
+      const copy = isFirst && this.#caller.isDirect ? structuredClone(rows) : undefined;
+      this.#at = 0;
+      this.#count = rows.length;
+      const started = this.#caller.call(rows);
+      const results = this.#resultsOf(isPromise(started) ? await started : started);
+      if (copy !== undefined && !isPromise(started))
+        this.#compare(results, this.#resultsOf(this.#caller.call(copy)));
+      this.#count = 1;
+      for (const [at, result] of results.entries()) {
+        this.#at = at;
+        this.#take(result);
+        if (this.#isDue()) await this.#pause();
+      }
+      this.#bytes = 0;
+      this.#done(rows.length);
+    }
+  }
+
+  #resultsOf(result: unknown): unknown[] {
+    if (Array.isArray(result) && result.length === this.#count) return result;
+    const found = Array.isArray(result) ? `an array of ${result.length}` : typeInWords(result);
+    throw new TransformResult(this.#place(), {
+      expected: `an array of ${this.#count}, with what each row becomes`,
+      found,
+      hint: 'A function with chunk returns null in the place of a row that becomes none.',
+    });
+  }
+
+  /** Writes down what one row became: a row, several, or none. */
+  #take(result: unknown): void {
+    const lines = Array.isArray(result) ? result.length : isNone(result) ? 0 : 1;
+    if (lines === 0) this.tally.rowsNone++;
+    else this.#text += this.#encode(result);
+    this.tally.rowsOut += lines;
+  }
+
+  #encode(result: unknown): string {
+    try {
+      if (isNone(result)) return '';
+      if (!Array.isArray(result)) return this.#encoder.encode(result);
+      return result.map((row) => this.#encoder.encode(row)).join('');
+    } catch (error) {
+      throw error instanceof MisfitRow ? new TransformResult(this.#place(), error.misfit) : error;
+    }
+  }
+
+  /** Throws TransformUnstable unless two calls with the same input became the same rows. */
+  #compare(results: unknown[], again: unknown[]): void {
+    this.#count = 1;
+    for (const [at, result] of results.entries()) {
+      this.#at = at;
+      const [one, other] = [this.#encode(result), this.#encode(again[at])];
+      if (one !== other) throw new TransformUnstable(this.#place(), this.#encoder.differing(one, other));
+    }
+  }
+
+  #done(rows: number): void {
+    this.tally.rowsIn += rows;
+    this.#at = 0;
+    this.#rows = this.#rows.slice(rows);
+    this.#keys = this.#keys.slice(rows);
+  }
+
+  #isDue(): boolean {
+    return this.#text.length > writeLength || performance.now() > this.#turnEnds;
+  }
+
+  async #pause(): Promise<void> {
+    if (this.#text.length > writeLength) await this.#write();
+    if (performance.now() <= this.#turnEnds) return;
+    await breathe();
+    this.#options.signal.throwIfAborted();
+    this.#turnEnds = performance.now() + turnMs;
+  }
+
+  async #write(): Promise<void> {
+    if (this.#text === '') return;
+    const frame = frameOf(this.#text);
+    this.#text = '';
+    await this.#options.write(frame);
+  }
+}

@@ -1,0 +1,44 @@
+const headerBytes = 5;
+const copyData = 0x64; // 'd'
+
+/** Takes the payloads out of CopyData frames that are cut anywhere, as the source's socket gives them. */
+export class FrameReader {
+  /** Bytes of the current payload that are still to come. */
+  #left = 0;
+  /** The beginning of a header that has not arrived whole. */
+  #partial: Buffer = Buffer.alloc(0);
+
+  /** The payloads in one piece, in bytes of its own. */
+  push(frames: Buffer): Buffer {
+    const chunk = this.#partial.length === 0 ? frames : Buffer.concat([this.#partial, frames]);
+    this.#partial = Buffer.alloc(0);
+    const payload = Buffer.allocUnsafe(chunk.length);
+    let length = 0;
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#left > 0) {
+        const end = Math.min(at + this.#left, chunk.length);
+        length += chunk.copy(payload, length, at, end);
+        this.#left -= end - at;
+        at = end;
+      } else if (chunk.length - at < headerBytes) {
+        this.#partial = Buffer.from(chunk.subarray(at));
+        break;
+      } else {
+        this.#left = chunk.readInt32BE(at + 1) - 4;
+        at += headerBytes;
+      }
+    }
+    return payload.subarray(0, length);
+  }
+}
+
+/** One CopyData frame with the text as UTF-8. */
+export function frameOf(text: string): Buffer {
+  const length = Buffer.byteLength(text);
+  const frame = Buffer.allocUnsafe(headerBytes + length);
+  frame[0] = copyData;
+  frame.writeInt32BE(4 + length, 1);
+  frame.write(text, headerBytes);
+  return frame;
+}

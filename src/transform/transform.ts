@@ -1,0 +1,43 @@
+import type { LoadedTransform } from './load.ts';
+import { Breaker, type BreakerOptions, Pace } from './pace.ts';
+import type { IdMapLookup, ResolvedTransform } from './types.ts';
+
+/** What a flow's transform is in one process, for all its batches: the code, its pace, and how its calls have been going. */
+export interface Transform {
+  flow: string;
+  plan: ResolvedTransform;
+  loaded: LoadedTransform;
+  /** Frozen, to the last list in it. */
+  constants: Readonly<Record<string, unknown>>;
+  idMap: IdMapLookup;
+  pace: Pace | undefined;
+  breaker: Breaker;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  for (const inner of Object.values(value)) frozen(inner);
+  return Object.freeze(value);
+}
+
+/**
+ * Makes a transform ready for batches. Pace and breaker are shared by all that are begun with what this returns, so it is
+ * made once a process.
+ */
+export function openTransform(
+  flow: string,
+  plan: ResolvedTransform,
+  loaded: LoadedTransform,
+  idMap: IdMapLookup,
+  breaker?: BreakerOptions,
+): Transform {
+  return {
+    flow,
+    plan,
+    loaded,
+    constants: frozen(structuredClone(plan.constants ?? {})),
+    idMap,
+    pace: plan.callsPerSecond === undefined ? undefined : new Pace(plan.callsPerSecond),
+    breaker: new Breaker(flow, breaker),
+  };
+}
