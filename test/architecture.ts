@@ -9,7 +9,7 @@ const foundations = ['pg', 'wire', 'catalog', 'transform', 'plan', 'ledger'].map
 const stages = ['copy', 'constraints', 'validate', 'rollback'].map((room) => `src/${room}`);
 const everyRoom = [...foundations, ...stages, 'src/run', 'src/progress', 'src/control'];
 
-const opsRooms = ['src/control', 'src/progress', 'src/plan', 'src/pg', 'jobs'];
+const opsRooms = ['src/control', 'src/progress', 'src/transform', 'src/plan', 'src/pg', 'jobs'];
 
 /** What each room may import besides itself and the files directly in src (`types`: only their types). */
 const arrows: Record<string, { rooms: string[]; types?: string[] }> = {

@@ -13,6 +13,7 @@ import { addRevise } from './commands/revise.ts';
 import { addScheduler } from './commands/scheduler.ts';
 import { addSet } from './commands/set.ts';
 import { addStatus } from './commands/status.ts';
+import { addTypes } from './commands/types.ts';
 import { addUninstall } from './commands/uninstall.ts';
 import { addValidate } from './commands/validate.ts';
 import { addValidator } from './commands/validator.ts';
@@ -52,6 +53,7 @@ export function buildProgram(): Command {
     .exitOverride()
     .addHelpText('after', epilogue);
   addGenerateConfig(program);
+  addTypes(program);
   addMigrate(program);
   addPause(program);
   addResume(program);

@@ -25,12 +25,16 @@ const problemOf = ({ file, line, fault }: SchemaFileError): PlanProblem => ({
   hint: 'They are, where a table of the plan is missing: mend its name, or apply by hand what they lack.',
 });
 
-async function resolveWith<T>(
+/** What is held against both databases, and what became of it. */
+type Resolve<R> = (source: Session, target: Session) => Promise<{ resolved?: R; problems: PlanProblem[] }>;
+
+async function resolveWith<R, T>(
   file: PlanFile,
   sessions: { source: Session; target: Session },
   options: CommonOptions,
   schema: SchemaMode,
-  use: (resolved: ResolvedPlan, target: Session) => Promise<T>,
+  resolve: Resolve<R>,
+  use: (resolved: R, target: Session) => Promise<T>,
 ): Promise<T> {
   const { source, target } = sessions;
   await target.query('begin');
@@ -40,12 +44,7 @@ async function resolveWith<T>(
     if (schema !== 'skip' && (await schemaIsMissing(file.plan, target)))
       notApplied = await tryApplySchema(target, file.plan);
     else await target.query('set transaction read only');
-    const { resolved, problems } = await resolvePlan(
-      file.plan,
-      source,
-      target,
-      await readFilledTables(target),
-    );
+    const { resolved, problems } = await resolve(source, target);
     judge(notApplied === undefined ? problems : [...problems, problemOf(notApplied)], options);
     if (resolved === undefined) throw new PlanError(problems);
     const result = await use(resolved, target);
@@ -63,24 +62,37 @@ export const open = (endpoint: Endpoint) =>
   });
 
 /**
- * Holds a plan against both live databases and hands it, resolved, to `use`, within a target transaction that ends as
- * `schema` says. Throws a PlanError with all problems; prints warnings.
+ * Holds something of a plan against both live databases and hands it, resolved, to `use`, within a target transaction that
+ * ends as `schema` says. Throws a PlanError with all problems; prints warnings.
  */
-export async function withResolvedPlan<T>(
+export async function withResolved<R, T>(
   file: PlanFile,
   options: CommonOptions,
   schema: SchemaMode,
-  use: (resolved: ResolvedPlan, target: Session) => Promise<T>,
+  resolve: Resolve<R>,
+  use: (resolved: R, target: Session) => Promise<T>,
 ): Promise<T> {
   const source = await open(file.source);
   try {
     const target = await open(file.target);
     try {
-      return await resolveWith(file, { source, target }, options, schema, use);
+      return await resolveWith(file, { source, target }, options, schema, resolve, use);
     } finally {
       await target.end().catch(() => {});
     }
   } finally {
     await source.end().catch(() => {});
   }
+}
+
+/** The same for the whole plan. */
+export function withResolvedPlan<T>(
+  file: PlanFile,
+  options: CommonOptions,
+  schema: SchemaMode,
+  use: (resolved: ResolvedPlan, target: Session) => Promise<T>,
+): Promise<T> {
+  const resolve: Resolve<ResolvedPlan> = async (source, target) =>
+    resolvePlan(file.plan, source, target, await readFilledTables(target));
+  return withResolved(file, options, schema, resolve, use);
 }

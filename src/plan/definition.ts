@@ -204,6 +204,40 @@ const output = {
     .describe('Expressions as in ORDER BY, with desc and nulls last: what on_conflict goes by.'),
 };
 
+const transform = z
+  .union([
+    text,
+    z.strictObject({
+      file: text.describe(
+        'transforms/chunk.ts, or transforms/chunk.ts#name for another export than the default.',
+      ),
+      chunk: whole(1, 100_000)
+        .optional()
+        .describe(
+          'The function takes an array of so many rows, fewer at the end, and returns one as long. Defaults to a row.',
+        ),
+      calls_per_second: z
+        .number()
+        .min(0.001)
+        .max(100_000)
+        .optional()
+        .describe('Calls of the function a second in each loader, evenly spaced. No limit by default.'),
+      constants: z
+        .record(text, z.json())
+        .optional()
+        .describe('What the function finds as constants in its second argument.'),
+      returns: z
+        .array(text)
+        .min(1)
+        .optional()
+        .describe('Target columns that the function fills. Defaults to all but generated ones.'),
+    }),
+  ])
+  .optional()
+  .describe(
+    'A function in TypeScript or JavaScript below the folder of this file, which columns are the input of.',
+  );
+
 const flow = z
   .strictObject({
     name: name.describe('What status and findings call it. Unique in the plan.'),
@@ -222,6 +256,7 @@ const flow = z
       .optional()
       .describe('An output row for each driving row; columns may hold window functions over these groups.'),
     ...output,
+    transform,
     outputs: z
       .array(
         z.strictObject({

@@ -27,10 +27,6 @@ const migration: Record<string, Rule> = {
       : undefined,
 };
 
-const flow: Record<string, Rule> = {
-  transform: always('transform (a function per row)', 'Write the mapping as SQL expressions under columns.'),
-};
-
 const plan: Record<string, Rule> = {
   id_maps: always('id_maps', 'Leave it out.'),
   consistency: (value) =>
@@ -60,10 +56,8 @@ function takeOut(holder: unknown, rules: Record<string, Rule>, path: PathSegment
 /** Finds every key that promises what is not built and removes it from the document. */
 export function takeOutNotBuilt(document: unknown): NotBuilt[] {
   if (!isObject(document)) return [];
-  const flows = Array.isArray(document.flows) ? document.flows : [];
   return [
     ...takeOut(document, plan, []),
     ...takeOut(document.migration, migration, ['migration']),
-    ...flows.flatMap((each, i) => takeOut(each, flow, ['flows', i])),
   ];
 }

@@ -1,11 +1,12 @@
 import type { PlanDocument } from './definition.ts';
 import { parseDriving, parseName } from './names.ts';
 import type { Problems } from './problems.ts';
+import { readTransform } from './read-transform.ts';
 import type { ConflictSpec, FlowSpec, GroupingSpec, IdMapSpec, LookupSpec, OutputSpec } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
 type FlowDocument = NonNullable<PlanDocument['flows']>[number];
-type OutputDocument = NonNullable<FlowDocument['outputs']>[number];
+type OutputDocument = NonNullable<FlowDocument['outputs']>[number] & Pick<FlowDocument, 'transform'>;
 type ColumnDocument = NonNullable<FlowDocument['columns']>[string];
 type LookupDocument = Extract<ColumnDocument, object>;
 
@@ -112,7 +113,7 @@ function readOutput(
   path: PathSegment[],
 ): OutputSpec[] {
   const at = [...path, ...own];
-  const { to, columns, where } = output;
+  const { to, columns, where, transform } = output;
   if (to === undefined) reader.error(at, 'to is missing', 'Name the target table, or several under outputs.');
   if (columns === undefined) reader.error(at, 'columns is missing', 'Name a target column: SQL expression.');
   const conflict = readConflict(reader, output, at);
@@ -125,6 +126,7 @@ function readOutput(
       columns: readColumns(reader, columns, at),
       ...(own.length === 0 || where === undefined ? {} : { where }),
       ...(conflict && { conflict }),
+      ...(transform === undefined ? {} : { transform: readTransform(transform) }),
     },
   ];
 }
@@ -132,7 +134,7 @@ function readOutput(
 function readOutputs(reader: Reader, flow: FlowDocument, path: PathSegment[]): OutputSpec[] {
   const { outputs } = flow;
   if (outputs === undefined) return readOutput(reader, flow, flow.name, [], path);
-  for (const key of ['to', 'columns', 'on_conflict', 'conflict_key', 'order'] as const)
+  for (const key of ['to', 'columns', 'on_conflict', 'conflict_key', 'order', 'transform'] as const)
     if (flow[key] !== undefined)
       reader.error([...path, key], 'stands beside outputs', 'Put it into the output that it is meant for.');
   return outputs.flatMap((output, i) => {

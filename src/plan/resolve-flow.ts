@@ -22,7 +22,7 @@ export interface FlowResult {
 }
 
 /** The driving table of a flow, as its outputs share it. */
-interface Driving {
+export interface Driving {
   relation: Relation;
   columns: Column[];
   frame: Frame;
@@ -110,7 +110,7 @@ async function proveStatements(
 }
 
 /** The driving table of a flow with what is joined to it. Undefined when something is wrong with it, which is reported. */
-async function resolveDriving(
+export async function resolveDriving(
   ctx: ResolveContext,
   describer: Describer,
   spec: Pick<FlowSpec, 'from' | 'join' | 'where' | 'grouping'>,
@@ -155,6 +155,14 @@ async function resolveOutput(
   output: OutputSpec,
   path: PathSegment[],
 ): Promise<FlowResult | undefined> {
+  if (output.transform) {
+    ctx.problems.error(
+      [...path, 'transform'],
+      'transform is not built yet for migrate and validate',
+      'Write the mapping as SQL expressions under columns.',
+    );
+    return undefined;
+  }
   const found = findTable(ctx.target.relations, ctx.target.searchPath, output.to);
   reportMissing(ctx, 'target', [...path, 'to'], output.to, found);
   const target = found.relation;

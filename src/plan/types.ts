@@ -1,4 +1,5 @@
 import type { RelationName } from '../pg/quote.ts';
+import type { TransformSpec } from '../transform/types.ts';
 
 /** Where a thing stands in the plan file. `path` is the way in the document, e.g. `flows[0].columns.id`. */
 export interface PlanLocation {
@@ -95,6 +96,8 @@ export interface OutputSpec {
   columns: Record<string, string | LookupSpec>;
   /** Absent: rows that conflict are refused. */
   conflict?: ConflictSpec;
+  /** Makes the target's rows; `columns` are its input then. */
+  transform?: TransformSpec;
 }
 
 /** A column whose value is looked up in the target while rows are loaded. */

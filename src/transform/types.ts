@@ -71,8 +71,8 @@ export interface ResolvedTransform extends Omit<TransformSpec, 'returns'> {
 
 export type InputRow = Record<string, unknown>;
 
-/** Finds the new id of an old key, or null. A key of several columns is a list. */
-export type IdMapLookup = (name: string, key: unknown) => unknown;
+/** Finds the new id of an old key in an id map of the plan, or null. A key of several columns is a list. */
+export type IdMapLookup = (name: string, key: unknown) => Promise<string | bigint | null>;
 
 /** The second argument of every call. */
 export interface TransformContext {

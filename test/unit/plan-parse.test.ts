@@ -165,6 +165,19 @@ flows:
     ]);
   });
 
+  test('name a transform as a file, an export of it, or with settings', () => {
+    const transformOf = (written: string) =>
+      goodPlan(`flows: [{name: f, from: a, to: x, columns: {id: id}, transform: ${written}}]`).flows[0]!
+        .outputs[0]!.transform;
+    expect(transformOf('t/a.ts')).toEqual({ file: 't/a.ts', export: 'default' });
+    expect(transformOf('./t/a.ts#embed')).toEqual({ file: 't/a.ts', export: 'embed' });
+    const settings = 'chunk: 256, calls_per_second: 0.5, constants: {a: [1, {b: null}]}, returns: [id]';
+    expect(transformOf(`{file: "a.ts#b", ${settings}}`)).toEqual({
+      ...{ file: 'a.ts', export: 'b', chunk: 256, callsPerSecond: 0.5 },
+      ...{ constants: { a: [1, { b: null }] }, returns: ['id'] },
+    });
+  });
+
   const cases: [what: string, body: string, expected: RegExp][] = [
     ['not YAML', 'tables: [a', /^\d+ {2}error: not YAML: /],
     ['SQL with a comma', 'flows:\n  - {name: f, from: t, to: t, columns: {id: coalesce(a, b)}}', /columns\["b\)"\] error: must be text or a number \| Quote the whole/],
@@ -175,7 +188,8 @@ flows:
     ['forensic', 'migration: {validation_level: forensic}', /forensic is not built yet/],
     ['another level', 'migration: {validation_level: some}', /must be basic or standard/],
     ['enable_rollback', 'migration:\n  enable_rollback: true', /^4 migration\.enable_rollback error: enable_rollback: true is not built yet/],
-    ['transform', flow('    transform: x.ts'), /^7 flows\[0\]\.transform error: transform .* is not built yet/],
+    ['a transform beside outputs', flow('    transform: x.ts\n    outputs: [{to: u, columns: {a: c.a}}]').replace(/\n {4}(to|columns): .*/g, ''), /flows\[0\]\.transform error: stands beside outputs/],
+    ['a transform in chunks of none', flow('    transform: {file: x.ts, chunk: 0}'), /flows\[0\]\.transform.*must be/],
     ['on_conflict', flow('    on_conflict: skip'), /^7 flows\[0\]\.on_conflict error: on_conflict: skip is not built yet/],
     ['two groupings', flow('    group_by: c.id\n    window_by: c.id'), /^8 flows\[0\]\.window_by error: group_by and window_by are both given/],
     ['join_rows without a join', flow('    join_rows: any'), /^7 flows\[0\]\.join_rows error: there is no join/],
