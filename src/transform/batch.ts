@@ -22,7 +22,7 @@ export interface TransformBatchOptions {
   signal: AbortSignal;
   /** Takes CopyData frames with rows for COPY … FROM STDIN in text format; settles when more may come. */
   write: (frames: Buffer) => void | Promise<void>;
-  /** Columns that the source sends ahead of the input's own, as `TransformError.key()` gives them. Defaults to none. */
+  /** Columns that the source sends ahead of the input's own, as `TransformRefused.key()` gives them. Defaults to none. */
   before?: number;
 }
 

@@ -1,4 +1,4 @@
-import { RowfleetError } from '../errors.ts';
+import { RowfleetError, RowRefused } from '../errors.ts';
 
 /** Where in a batch something went wrong. */
 export interface RowPlace {
@@ -15,16 +15,20 @@ const rowsOf = ({ row, rows }: RowPlace): string =>
   rows === 1 ? `row ${row + 1} of the batch` : `rows ${row + 1} to ${row + rows} of the batch`;
 
 /** A transform and one of its input rows do not go together. Nothing that can be seen from outside holds a value. */
-export class TransformError extends RowfleetError {
+export class TransformRefused extends RowRefused {
   readonly flow: string;
   readonly row: number;
   readonly rows: number;
   // Private: what logs an error prints its own properties, and the key is of the row.
   readonly #key: readonly (string | null)[];
 
-  constructor(code: string, place: RowPlace, message: string, hint: string) {
-    super(code, `the transform of ${place.flow} ${message}`, { hint });
-    this.name = 'TransformError';
+  constructor(code: string, place: RowPlace, message: string, hint: string, column?: string) {
+    super(code, `the transform of ${place.flow} ${message}`, {
+      stage: 'transform',
+      hint,
+      ...(column === undefined ? {} : { column }),
+    });
+    this.name = 'TransformRefused';
     this.flow = place.flow;
     this.row = place.row;
     this.rows = place.rows;
@@ -38,7 +42,7 @@ export class TransformError extends RowfleetError {
 }
 
 /** The function threw, or its promise was rejected. */
-export class TransformThrew extends TransformError {
+export class TransformThrew extends TransformRefused {
   /** The error's name: `TypeError`. */
   readonly thrown: string;
   /** The stack as far as it lies in the plan's folder, innermost first: `transforms/chunk.ts:12:5`. */
@@ -69,9 +73,7 @@ export class TransformThrew extends TransformError {
 }
 
 /** The function returned what the target table cannot take. */
-export class TransformResult extends TransformError {
-  /** Absent where no single column is to blame. */
-  readonly column: string | undefined;
+export class TransformResult extends TransformRefused {
   readonly expected: string;
   /** The type of what was found, never its value. */
   readonly found: string;
@@ -83,16 +85,18 @@ export class TransformResult extends TransformError {
       place,
       `returned ${misfit.found}${column} where ${misfit.expected} is expected (${rowsOf(place)})`,
       misfit.hint ?? '`rowfleet types` prints what the function must return.',
+      misfit.column,
     );
     this.name = 'TransformResult';
-    this.column = misfit.column;
     this.expected = misfit.expected;
     this.found = misfit.found;
   }
 }
 
-/** The function gave two results for one input. */
-export class TransformUnstable extends TransformError {
+/** The function gave two results for one input: it is to be mended, and no row is to blame. */
+export class TransformUnstable extends RowfleetError {
+  readonly flow: string;
+  readonly row: number;
   /** Columns that differed; empty where the number of rows did. */
   readonly columns: string[];
 
@@ -100,11 +104,14 @@ export class TransformUnstable extends TransformError {
     const what = columns.length === 0 ? 'the number of rows' : columns.join(', ');
     super(
       'TRANSFORM_UNSTABLE',
-      place,
-      `was called twice for ${rowsOf(place)} and gave two results: ${what} differed`,
-      'What it returns may depend on its input and the plan’s constants only: not on time, chance, or calls before.',
+      `the transform of ${place.flow} was called twice for ${rowsOf(place)} and gave two results: ${what} differed`,
+      {
+        hint: 'What it returns may depend on its input and the plan’s constants only: not on time, chance, or calls before.',
+      },
     );
     this.name = 'TransformUnstable';
+    this.flow = place.flow;
+    this.row = place.row;
     this.columns = columns;
   }
 }

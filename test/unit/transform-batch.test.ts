@@ -113,8 +113,10 @@ describe('a function per row', () => {
       transform.loaded = await loadTransform(folder, { file: 'a.ts', export: 'default' });
       const error = await thrownBy(run(transform, 9));
       expect(error).toBeInstanceOf(TransformThrew);
+      expect(classify(error)).toBe('row');
       expect(error).toMatchObject({
         code: 'TRANSFORM_THREW',
+        stage: 'transform',
         row: 4,
         rows: 1,
         thrown: 'Error',
@@ -158,6 +160,7 @@ describe('a function per row', () => {
     );
     expect(error).toBeInstanceOf(TransformUnstable);
     expect(error).toMatchObject({ row: 0, columns });
+    expect(classify(error)).toBe('give up');
   });
 
   test('that changes its input is not held to be unstable', async () => {
