@@ -56,8 +56,5 @@ function takeOut(holder: unknown, rules: Record<string, Rule>, path: PathSegment
 /** Finds every key that promises what is not built and removes it from the document. */
 export function takeOutNotBuilt(document: unknown): NotBuilt[] {
   if (!isObject(document)) return [];
-  return [
-    ...takeOut(document, plan, []),
-    ...takeOut(document.migration, migration, ['migration']),
-  ];
+  return [...takeOut(document, plan, []), ...takeOut(document.migration, migration, ['migration'])];
 }

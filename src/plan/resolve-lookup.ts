@@ -54,9 +54,17 @@ async function findTableToLookIn(
   }
   const { schema } = relation;
   // A key that is too long for its column is not there: that is for the lookup to find out.
-  const types = await formatTypes(ctx.target.session, by.map(({ typeOid }) => ({ oid: typeOid, typmod: -1 })));
+  const types = await formatTypes(
+    ctx.target.session,
+    by.map(({ typeOid }) => ({ oid: typeOid, typmod: -1 })),
+  );
   const keyColumns = by.map((column, i) => ({ ...column, typmod: -1, type: types[i]! }));
-  return { relation: { schema, name: relation.name }, by: keyColumns, take: spec.take, missing: spec.missing };
+  return {
+    relation: { schema, name: relation.name },
+    by: keyColumns,
+    take: spec.take,
+    missing: spec.missing,
+  };
 }
 
 /** The table that a column is looked up in. Undefined when something is wrong, which is reported. */

@@ -1,12 +1,12 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CopyIn } from '../../src/copy/copy-in.ts';
-import { CopyOut } from '../../src/copy/copy-out.ts';
 import { qualified } from '../../src/pg/quote.ts';
 import { type DescribedTransform, describeTransforms } from '../../src/plan/describe-transforms.ts';
 import { TransformBatch } from '../../src/transform/batch.ts';
 import { openTransform } from '../../src/transform/transform.ts';
 import type { InputRow } from '../../src/transform/types.ts';
+import { CopyIn } from '../../src/wire/copy-in.ts';
+import { CopyOut } from '../../src/wire/copy-out.ts';
 import { brief, goodPlan } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 import { typeZoo, zooRows, zooTable, zooTypes } from '../type-zoo.ts';

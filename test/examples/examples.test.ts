@@ -9,12 +9,7 @@ import { connect, createDatabase, type TestDatabase } from '../postgres.ts';
 import { differences, exampleNames, fileOf, readComparisons, readExample, rowsOf } from './example.ts';
 
 /** Examples whose plan uses what is not built yet. */
-const notYet = new Set([
-  'backfill',
-  'embedding-backfill',
-  'surrogate-keys',
-  'typescript',
-]);
+const notYet = new Set(['backfill', 'embedding-backfill', 'surrogate-keys', 'typescript']);
 
 const createVector = 'create extension if not exists vector;';
 
