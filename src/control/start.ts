@@ -1,5 +1,6 @@
 import { usageError } from '../errors.ts';
 import { readFilledTables } from '../ledger/filled-tables.ts';
+import { createIdMaps } from '../ledger/id-maps.ts';
 import { type Ledger, ledgerExists, migrateLedger } from '../ledger/ledger.ts';
 import {
   insertRun,
@@ -13,6 +14,7 @@ import { display } from '../pg/quote.ts';
 import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { planHash } from '../plan/hash.ts';
+import { idMapsOf } from '../plan/id-maps.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 
 /** What a run starts from. */
@@ -76,6 +78,7 @@ export async function startRun(ledger: Ledger, request: StartRequest): Promise<s
           }
         }
       }
+      if (kind === 'migrate') await createIdMaps(session, idMapsOf(resolved));
       const plan = { plan: resolved, planHash: planHash(resolved), planFile: file };
       const id = await insertRun(session, {
         kind,

@@ -5,7 +5,7 @@ import { leaderOf, selectRows } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** A flow as measured before its first batch. */
-export type Estimate = Omit<FlowRow, 'cancelled'> & { estimatedRows: number };
+export type Estimate = Omit<FlowRow, 'cancelled' | 'waitsFor'> & { estimatedRows: number };
 
 /** The planner's row estimate: right in magnitude also for tables that were never analyzed. */
 async function plannedRows(source: Session, select: string): Promise<number> {

@@ -43,7 +43,8 @@ function staged(flow: ResolvedFlow, into: RelationName, number: number): Landing
       }
       const { rowCount } = await planQuery(target, landFromStage(flow, stage, into));
       await target.query(`drop table ${stage}`);
-      return rowCount ?? 0;
+      // What an id map had already is in it as well.
+      return flow.idMap === undefined ? (rowCount ?? 0) : undefined;
     },
   };
 }

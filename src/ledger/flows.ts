@@ -22,6 +22,8 @@ export interface FlowRow {
   cancelled: boolean;
   /** Of flows that are read together: the one that has the batches; null for a flow by itself. Where cutting and cancelling stand is what stands there for that one. */
   readWith: string | null;
+  /** Flows that are to be copied before: what its rows are looked up in. */
+  waitsFor: string[];
 }
 
 /** SQL: a run's flows `f`, each beside the one `l` that has its batches. */
@@ -33,16 +35,17 @@ export async function insertFlow(
   on: Queryable,
   runId: string,
   ordinal: number,
-  flow: Omit<FlowRow, 'cancelled' | 'readWith'> & {
+  flow: Omit<FlowRow, 'cancelled' | 'readWith' | 'waitsFor'> & {
     readWith?: string | null;
+    waitsFor?: string[];
     estimatedRows: number;
     targetRowsBefore: number;
   },
 ): Promise<void> {
   await on.query(
     `insert into rowfleet.flow
-       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done, read_with)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing`,
+       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done, read_with, waits_for)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing`,
     [
       runId,
       flow.name,
@@ -54,6 +57,7 @@ export async function insertFlow(
       JSON.stringify(flow.cut),
       flow.cutDone,
       flow.readWith ?? null,
+      flow.waitsFor ?? [],
     ],
   );
 }
@@ -66,7 +70,7 @@ export async function readFlows(
 ): Promise<FlowRow[]> {
   const { rows } = await on.query(
     `select f.name, f.target, f.estimated_bytes::float8 as "estimatedBytes", f.cut, l.cut_done as "cutDone", l.cancelled,
-            f.read_with as "readWith"
+            f.read_with as "readWith", f.waits_for as "waitsFor"
        from ${withLeader} where f.run_id = $1 order by f.estimated_bytes desc, f.ordinal ${lock ? 'for update of f' : ''}`,
     [runId],
   );

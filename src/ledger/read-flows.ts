@@ -12,6 +12,8 @@ export interface FlowFigures {
   cancelled: boolean;
   /** It is read with another flow, whose batches are its own. */
   follows: boolean;
+  /** Flows that are not copied yet, and have to be before: its rows are looked up in what they fill. */
+  waitsFor: string[];
   /** Blocks of the driving table in all, and those in batches that are done. Both 0 where it has no blocks. */
   blocks: number;
   blocksDone: number;
@@ -38,7 +40,7 @@ export interface FlowFigures {
 const flowsStatement = `
 with flow as (
   select f.name, f.target, f.ordinal, f.estimated_rows, l.cut_done, l.cancelled as is_cancelled, l.cut -> 'blocks' as leaves,
-    f.read_with, coalesce(f.read_with, f.name) as leader, f.read_with <> f.name as follows,
+    f.waits_for, f.read_with, coalesce(f.read_with, f.name) as leader, f.read_with <> f.name as follows,
     (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(l.cut -> 'blocks') as leaf (blocks)) as blocks,
     (select coalesce(sum(blocks::bigint), 0) from jsonb_array_elements_text(l.cut -> 'blocks')
        with ordinality as leaf (blocks, place) where place <= (l.cut ->> 'leaf')::int)
@@ -78,7 +80,11 @@ with flow as (
   where a.run_id = $1 and a.ended_at is null and t.kind = 'batch' and t.state = 'running'
   group by t.flow
 )
-select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.follows, f.blocks, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
+select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.follows, f.blocks,
+  array(select o.name from flow o left join figures og on og.flow = o.name
+    where o.name = any(f.waits_for) and not o.is_cancelled
+      and (not o.cut_done or coalesce(og.waiting + og.running + og.failed, 0) > 0)
+    order by o.ordinal) as waits_for, f.blocks_cut - coalesce(g.blocks_open, 0) as blocks_done,
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
   (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds,
@@ -103,6 +109,7 @@ export async function readFlowFigures(
     cutDone: row.cut_done,
     cancelled: row.is_cancelled,
     follows: row.follows === true,
+    waitsFor: row.waits_for,
     blocks: Number(row.blocks),
     blocksDone: Math.max(0, Number(row.blocks_done)),
     batches: {

@@ -3,6 +3,7 @@ import type { Relations } from '../catalog/relations.ts';
 import type { ServerFacts } from '../catalog/server.ts';
 import type { Session } from '../pg/session.ts';
 import type { Problems } from './problems.ts';
+import type { KnownIdMap } from './resolve-id-maps.ts';
 
 /** One database as resolving sees it. */
 export interface Side {
@@ -20,4 +21,6 @@ export interface ResolveContext {
   source: Side;
   target: Side;
   problems: Problems;
+  /** The plan's id maps, by name; undefined where something is wrong with one, which has been reported. */
+  idMaps: Map<string, KnownIdMap | undefined>;
 }

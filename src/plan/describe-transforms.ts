@@ -51,6 +51,7 @@ export async function describeTransforms(
   const resolved = await inTransaction(source, 'repeatable read, read only', async () => {
     const ctx: ResolveContext = {
       source: await readSide(source, facts.source),
+      idMaps: new Map(),
       target: await readSide(target, facts.target),
       problems,
     };

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { Session } from '../pg/session.ts';
+import { planQuery } from './plan-query.ts';
 
 /** One column of a statement's result. Domains come as the type they are over. */
 export interface DescribedColumn {
@@ -95,6 +96,21 @@ export class Describer {
           and l.database = (select d.oid from pg_catalog.pg_database d where d.datname = pg_catalog.current_database())`,
       );
       return { reads: rows.map(({ oid }) => oid) };
+    } catch (error) {
+      return { error: error as pg.DatabaseError };
+    } finally {
+      await this.forget();
+    }
+  }
+
+  /** Runs a statement that only reads, for so many seconds at most. */
+  async run<R extends pg.QueryResultRow>(
+    text: string,
+    seconds: number,
+  ): Promise<{ rows: R[]; error?: undefined } | { rows?: undefined; error: pg.DatabaseError }> {
+    try {
+      await this.#session.query(`set local statement_timeout = ${seconds * 1000}`);
+      return { rows: (await planQuery<R>(this.#session, text)).rows };
     } catch (error) {
       return { error: error as pg.DatabaseError };
     } finally {

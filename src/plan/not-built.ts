@@ -9,10 +9,6 @@ export interface NotBuilt {
 
 type Rule = (value: unknown) => Pick<NotBuilt, 'message' | 'hint'> | undefined;
 
-const always =
-  (message: string, hint: string): Rule =>
-  () => ({ message: `${message} is not built yet`, hint });
-
 const migration: Record<string, Rule> = {
   validation_level: (value) =>
     value === 'rigorous' || value === 'forensic'
@@ -28,7 +24,6 @@ const migration: Record<string, Rule> = {
 };
 
 const plan: Record<string, Rule> = {
-  id_maps: always('id_maps', 'Leave it out.'),
   consistency: (value) =>
     value === 'window'
       ? undefined

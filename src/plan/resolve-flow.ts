@@ -81,7 +81,7 @@ function oneBatch(flow: ResolvedFlow): string[] {
  * What the server makes of the statements that loaders and the validator will run, one with a range in it: whether
  * they are valid, how many columns they have, whether their tables may be read, and which those are.
  */
-async function proveStatements(
+export async function proveStatements(
   ctx: ResolveContext,
   describer: Describer,
   flow: ResolvedFlow,

@@ -1,9 +1,11 @@
 import { type Column, readColumns, readUniqueKeys } from '../catalog/columns.ts';
 import { formatTypes } from '../catalog/data-types.ts';
+import { nearest } from '../nearest.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { convert } from './conversions.ts';
 import { digestOf } from './digests.ts';
+import { idMapTable } from './id-maps.ts';
 import { findTable } from './names.ts';
 import { findColumn, type MappedColumn, mapColumn, type TypedExpression } from './resolve-columns.ts';
 import type { PlacedExpression } from './resolve-expressions.ts';
@@ -16,6 +18,10 @@ export interface LookupTable extends Pick<ResolvedLookup, 'idMap' | 'take' | 'mi
   relation: RelationName;
   by: Column[];
 }
+
+/** Whether a value of a column of the target goes into no other one. */
+const refuses = ({ target: { types } }: ResolveContext, from: Column, into: Column): boolean =>
+  convert(types, types, types.byOid.get(from.typeOid)!, into).kind === 'refused';
 
 async function findTableToLookIn(
   ctx: ResolveContext,
@@ -43,11 +49,7 @@ async function findTableToLookIn(
     );
     return undefined;
   }
-  if (
-    into &&
-    convert(ctx.target.types, ctx.target.types, ctx.target.types.byOid.get(take.typeOid)!, into).kind ===
-      'refused'
-  ) {
+  if (into && refuses(ctx, take, into)) {
     const message = `${spec.take} of ${name} is ${take.type}, which does not go into ${into.name} (${into.type})`;
     ctx.problems.error([...path, 'take'], message, 'Take another column, or change the target’s.');
     return undefined;
@@ -67,6 +69,32 @@ async function findTableToLookIn(
   };
 }
 
+function findIdMap(
+  ctx: ResolveContext,
+  spec: Extract<LookupSpec, { idMap: string }>,
+  into: Column | undefined,
+  path: PathSegment[],
+): LookupTable | undefined {
+  const map = ctx.idMaps.get(spec.idMap);
+  if (!ctx.idMaps.has(spec.idMap)) {
+    const near = nearest(spec.idMap, ctx.idMaps.keys());
+    const hint = near === undefined ? 'Declare it under id_maps.' : `Did you mean ${near}?`;
+    ctx.problems.error([...path, 'id_map'], `there is no id map ${spec.idMap}`, hint);
+  }
+  if (!map) return undefined;
+  if (map.old.length !== spec.key.length) {
+    const message = `the keys of id map ${map.name} have ${map.old.length} parts, and ${spec.key.length} are given`;
+    ctx.problems.error([...path, 'key'], message, 'Give them in the order in which id_maps has them.');
+    return undefined;
+  }
+  if (into && refuses(ctx, map.new, into)) {
+    const message = `the new ids of ${map.name} are ${map.new.type}, which does not go into ${into.name} (${into.type})`;
+    ctx.problems.error([...path, 'id_map'], message, 'Change new under id_maps, or the target’s column.');
+    return undefined;
+  }
+  return { relation: idMapTable(map.name), idMap: map.name, by: map.old, take: 'new_id', missing: 'error' };
+}
+
 /** The table that a column is looked up in. Undefined when something is wrong, which is reported. */
 export async function findLookup(
   ctx: ResolveContext,
@@ -74,9 +102,7 @@ export async function findLookup(
   into: Column | undefined,
   path: PathSegment[],
 ): Promise<LookupTable | undefined> {
-  if ('table' in spec) return findTableToLookIn(ctx, spec, into, path);
-  ctx.problems.error([...path, 'id_map'], `there is no id map ${spec.idMap}`, 'Declare it under id_maps.');
-  return undefined;
+  return 'table' in spec ? findTableToLookIn(ctx, spec, into, path) : findIdMap(ctx, spec, into, path);
 }
 
 /** A column whose value is looked up: its keys fitted to the columns of the table they are looked up in. */

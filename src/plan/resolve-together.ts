@@ -3,6 +3,7 @@ import type { ResolveContext } from './context.ts';
 import type { FlowResult } from './resolve-flow.ts';
 import { bareLiteral } from './sql-text.ts';
 import type { Fusion, ResolvedFlow } from './types.ts';
+import { findCircle } from './waits.ts';
 
 /** Whether declared conditions or different literals keep two flows' rows apart. */
 function disjoint(a: ResolvedFlow, b: ResolvedFlow): boolean {
@@ -81,4 +82,19 @@ export function numberFused(results: FlowResult[]): FlowResult[] {
       ? result
       : { ...result, flow: { ...result.flow, fusion: { ...fusion, ordinal } } };
   });
+}
+
+/** Flows that could never begin, since each waits for another to be copied. */
+export function checkOrder(ctx: ResolveContext, results: FlowResult[], flows: ResolvedFlow[]): void {
+  const circle = findCircle({ flows });
+  if (circle === undefined) return;
+  const path = results.find(({ flow }) => flow.name === circle[0])?.path ?? ['flows'];
+  const alone = circle.length === 2;
+  ctx.problems.error(
+    path,
+    alone
+      ? `${circle[0]} looks values up in the table that it fills itself`
+      : `these flows look values up in each other's tables, so that none could begin: ${circle.join(' → ')}`,
+    'Keys that refer to each other need an id map: declare one under id_maps, which is filled before any flow.',
+  );
 }

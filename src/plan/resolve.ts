@@ -8,8 +8,9 @@ import { Describer } from './describe.ts';
 import { Problems } from './problems.ts';
 import { checkDatabases, readSide } from './resolve-databases.ts';
 import { type FlowResult, resolveFlow } from './resolve-flow.ts';
+import { resolveIdMaps } from './resolve-id-maps.ts';
 import { resolveTables } from './resolve-tables.ts';
-import { checkTogether, numberFused } from './resolve-together.ts';
+import { checkOrder, checkTogether, numberFused } from './resolve-together.ts';
 import type {
   EndpointSpec,
   Plan,
@@ -112,20 +113,28 @@ const databaseOf = (endpoint: EndpointSpec, { facts, identity, searchPath }: Sid
   searchPath,
 });
 
-async function resolveFlows(ctx: ResolveContext, plan: Plan): Promise<FlowResult[]> {
+async function resolveFlows(
+  ctx: ResolveContext,
+  plan: Plan,
+): Promise<{ idMaps: ResolvedFlow[]; results: FlowResult[] }> {
   // Before the savepoint: going back to it must not undo the path.
   await setSearchPath(ctx.source.session, ctx.source.searchPath);
   const describer = await Describer.begin(ctx.source.session);
+  const idMaps = await resolveIdMaps(ctx, describer, plan.idMaps);
   const results: FlowResult[] = [];
   for (const [i, spec] of plan.flows.entries()) {
     results.push(...(await resolveFlow(ctx, describer, spec, ['flows', i])));
   }
-  return results;
+  return { idMaps, results };
 }
 
 async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledBy): Promise<ResolvedPlan> {
-  const results = numberFused([...(await resolveTables(ctx, plan)), ...(await resolveFlows(ctx, plan))]);
+  const tables = await resolveTables(ctx, plan);
+  const { idMaps, results: mapped } = await resolveFlows(ctx, plan);
+  const results = numberFused([...tables, ...mapped]);
   checkTogether(ctx, results);
+  const flows = [...idMaps, ...results.map(({ flow }) => flow)];
+  checkOrder(ctx, results, flows);
   const targets = await resolveTargets(ctx, results);
   await checkEmpty(ctx, plan, results, targets, filledBy);
   return {
@@ -134,10 +143,7 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledB
     source: databaseOf(plan.source, ctx.source),
     target: databaseOf(plan.target, ctx.target),
     settings: plan.settings,
-    flows: await withDrivingKeys(
-      ctx,
-      results.map(({ flow }) => flow),
-    ),
+    flows: await withDrivingKeys(ctx, flows),
     targets,
     allowNonEmpty: plan.allowNonEmpty,
   };
@@ -163,6 +169,7 @@ export async function resolvePlan(
     const ctx: ResolveContext = {
       source: await readSide(source, facts.source),
       target: await readSide(target, facts.target),
+      idMaps: new Map(),
       problems,
     };
     return resolveAgainst(ctx, plan, filledBy);

@@ -2,9 +2,12 @@ import { display, ident, qualified, type RelationName } from '../pg/quote.ts';
 import { carried } from './select.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from './types.ts';
 
-/** Whether rows come down on a stage first, from where values are looked up. */
-export const needsStage = (flow: ResolvedFlow): boolean =>
-  flow.columns.some(({ lookup }) => lookup !== undefined);
+/** Whether values of a flow are looked up in the target. */
+export const looksUp = ({ columns }: ResolvedFlow): boolean =>
+  columns.some(({ lookup }) => lookup !== undefined);
+
+/** Whether rows come down on a stage first: from there values are looked up, or old keys join those that an id map has. */
+export const needsStage = (flow: ResolvedFlow): boolean => looksUp(flow) || flow.idMap !== undefined;
 
 /** The columns that a flow's rows have where they come down: the target's, and what decides between those with one key. */
 export const landingColumns = (flow: ResolvedFlow): string =>
@@ -49,7 +52,7 @@ export function landFromStage(flow: ResolvedFlow, stage: string, into: RelationN
     ({ lookup, alias, same }) => `left join ${qualified(lookup.relation)} as ${alias} on ${same}`,
   );
   return `insert into ${qualified(into)} (${landingColumns(flow)}) overriding system value
-    select ${values.join(', ')} from ${stage} s ${joins.join(' ')}`;
+    select ${values.join(', ')} from ${stage} s ${joins.join(' ')}${flow.idMap === undefined ? '' : ' on conflict do nothing'}`;
 }
 
 /** A statement that gives a row where a key is not there that must be, and what that means. */

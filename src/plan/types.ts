@@ -268,6 +268,8 @@ export interface ResolvedFlow {
   /** Opaque SQL; empty for none. */
   where: string;
   grouping?: Grouping;
+  /** It fills an id map of the ledger, whose columns are those of the old key: a key that is there keeps its new id. */
+  idMap?: { name: string; new: 'uuid' | 'sequence' };
   /** Rows of the target that have one key become one, once all flows that fill it are copied. Absent: none may have one key. */
   fusion?: Fusion;
   target: RelationName;

@@ -63,6 +63,7 @@ export function flowProgress(figures: FlowFigures, runState: RunState): FlowProg
     bytesPerSecond: done ? bytes / copySeconds : recentBytes / window,
     batches: { waiting, running, done: figures.batches.done, failed },
     follows: figures.follows,
+    waitsFor: state === 'waiting' ? figures.waitsFor : [],
     fraction: fractionOf(figures, state, rowsInFlight, estimatedRows),
   };
 }

@@ -24,6 +24,8 @@ export interface FlowProgress {
   batches: { waiting: number; running: number; done: number; failed: number };
   /** It is read with another flow: its batches are that one's. */
   follows: boolean;
+  /** While it waits: flows that have to be copied before. */
+  waitsFor: string[];
   /** 0 to 1; 1 only when every batch has committed. */
   fraction: number;
 }

@@ -60,6 +60,14 @@ export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<b
   return objects.every((object) => isBuilt(object, builds));
 }
 
+/** Whether everything that follows the last batch of some tables is built. */
+export async function areBuilt(ctx: RunContext, tables: string[]): Promise<boolean> {
+  const builds = await readBuilds(ctx.ledger, ctx.run.id);
+  return (await readObjects(ctx.ledger, ctx.run.id))
+    .filter((object) => object.phase === 'index' && tables.includes(loadedTable(object)))
+    .every((object) => isBuilt(object, builds));
+}
+
 /** Builds a whole phase, ordinal by ordinal. */
 export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<PhaseResult> {
   const incomplete = incompleteTables(await readFlows(ctx.ledger, ctx.run.id));

@@ -4,6 +4,7 @@ import { readRelations } from '../copy/keeper.ts';
 import { nextBatchBlocks } from '../copy/size.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import {
+  areBatchesDone,
   insertBatch,
   isCopyDone,
   readOpenTasks,
@@ -13,7 +14,7 @@ import {
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
-import { buildIndexes } from './build.ts';
+import { areBuilt, buildIndexes } from './build.ts';
 import type { Keeper, PhaseResult, RunContext } from './context.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { asDriver } from './lead.ts';
@@ -44,10 +45,15 @@ async function cutNext(ctx: RunContext, tx: Session, flow: FlowRow, slots: numbe
 async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Promise<void> {
   const present = Math.max(1, await waitForWorkers(ctx, 'loader'));
   const slots = Math.min(present, ctx.run.settings.concurrency ?? present);
+  const unready = await readUnready(ctx, flows);
   const uncut = (all: FlowRow[]) =>
     all.filter(
-      ({ name, readWith, cutDone, cancelled }) =>
-        (readWith ?? name) === name && !cutDone && !cancelled && !ctx.heldFlows.has(name),
+      ({ name, readWith, cutDone, cancelled, waitsFor }) =>
+        (readWith ?? name) === name &&
+        !cutDone &&
+        !cancelled &&
+        !ctx.heldFlows.has(name) &&
+        !waitsFor.some((other) => unready.has(other)),
     );
   let missing = slots * batchesPerSlot - open;
   if (uncut(flows).length === 0 || missing <= 0) return;
@@ -61,6 +67,24 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
     }
     await barrier('copy.cut');
   });
+}
+
+/** Of the flows that others wait for, those whose tables nothing can be looked up in yet: not copied, or not fused and indexed. */
+async function readUnready(ctx: RunContext, flows: FlowRow[]): Promise<ReadonlySet<string>> {
+  const wanted = new Set(flows.flatMap(({ cutDone, waitsFor }) => (cutDone ? [] : waitsFor)));
+  const unready = new Set<string>();
+  for (const name of wanted) {
+    const together = flows.filter((flow) => (flow.readWith ?? flow.name) === name && !flow.cancelled);
+    const isReady =
+      together.every(({ cutDone }) => cutDone) &&
+      (await areBatchesDone(ctx.ledger, ctx.run.id, [name])) &&
+      (await areBuilt(
+        ctx,
+        together.map(({ target }) => target),
+      ));
+    if (!isReady) unready.add(name);
+  }
+  return unready;
 }
 
 /** Whether a snapshot was opened over all that the plan reads; a revision may read more. */

@@ -13,6 +13,7 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { flowsInto, fuseStatement } from '../plan/fuse.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { waitsFor } from '../plan/waits.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { asDriver, sayWaiting, settleObject } from './lead.ts';
 import { withSource } from './source.ts';
@@ -35,10 +36,13 @@ function measure(ctx: RunContext): Promise<Estimate[]> {
 
 /** What the target holds before the run, by table, and what stands there that slows loading. */
 function look(ctx: RunContext): Promise<{ before: Map<string, number>; found: Capture }> {
-  const { targets } = ctx.run.plan;
+  const { targets, flows } = ctx.run.plan;
+  const maps = flows
+    .filter(({ idMap }) => idMap !== undefined)
+    .map(({ target }) => ({ ...target, only: true }));
   const lookAt = async (target: Session) => {
     const before = new Map<string, number>();
-    for (const table of targets) before.set(display(table), await countRows(target, table));
+    for (const table of [...targets, ...maps]) before.set(display(table), await countRows(target, table));
     const counted = targets.map((table) => ({ ...table, nonEmpty: before.get(display(table))! > 0 }));
     const found = await namingHolders(target, targets, 'read', () => captureTarget(target, counted));
     return { before, found };
@@ -93,7 +97,8 @@ async function capture(ctx: RunContext): Promise<void> {
     }
     for (const [ordinal, estimate] of estimates.entries()) {
       const targetRowsBefore = before.get(estimate.target) ?? 0;
-      await insertFlow(tx, id, ordinal, { ...estimate, targetRowsBefore });
+      const waits = waitsFor(plan, plan.flows.find(({ name }) => name === estimate.name)!);
+      await insertFlow(tx, id, ordinal, { ...estimate, targetRowsBefore, waitsFor: waits });
     }
   });
 }

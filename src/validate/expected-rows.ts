@@ -4,7 +4,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { createLike, flowsInto, fusedSelect, fusionInto } from '../plan/fuse.ts';
 import { planQuery } from '../plan/plan-query.ts';
 import { carried, selectRows } from '../plan/select.ts';
-import { landFromStage, landingColumns, needsStage, stageDefinition } from '../plan/stage.ts';
+import { landFromStage, landingColumns, looksUp, stageDefinition } from '../plan/stage.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { relay } from '../wire/relay.ts';
 import type { CheckContext } from './check-context.ts';
@@ -14,7 +14,7 @@ import type { CheckContext } from './check-context.ts';
  * become one. Then what the mapping yields is copied into a temporary table of the target, and put together there.
  */
 export const needsTarget = (plan: ResolvedPlan, relation: RelationName): boolean =>
-  fusionInto(plan, relation) !== undefined || flowsInto(plan, relation).some(needsStage);
+  fusionInto(plan, relation) !== undefined || flowsInto(plan, relation).some(looksUp);
 
 const table: RelationName = { schema: 'pg_temp', name: 'rowfleet_expected' };
 const stageOf = (number: number): string => `rowfleet_expected_${number + 1}`;
@@ -27,7 +27,7 @@ export async function withExpected<T>(
   fn: () => Promise<T>,
 ): Promise<T> {
   const flows = flowsInto(plan, relation);
-  const stages = flows.flatMap((flow, i) => (needsStage(flow) ? [{ name: stageOf(i), flow }] : []));
+  const stages = flows.flatMap((flow, i) => (looksUp(flow) ? [{ name: stageOf(i), flow }] : []));
   const names = [table.name, ...stages.map(({ name }) => name)];
   await inTransaction(target, 'read committed', async () => {
     await createLike(target, ident(table.name), flows, { temporary: true });
@@ -45,7 +45,7 @@ export async function withExpected<T>(
 async function fill(ctx: CheckContext, flow: ResolvedFlow, number: number): Promise<void> {
   const { source, target, signal = new AbortController().signal } = ctx;
   const list = carried(flow).map(({ copyExpression }) => `(${copyExpression}\n)`);
-  const staged = needsStage(flow);
+  const staged = looksUp(flow);
   const into = staged ? `pg_temp.${stageOf(number)}` : `${display(table)} (${landingColumns(flow)})`;
   await relay(
     {

@@ -15,6 +15,7 @@ export function aFlow(part: Partial<FlowProgress> = {}): FlowProgress {
     bytesPerSecond: 9_500_000,
     batches: { waiting: 2, running: 4, done: 12, failed: 0 },
     follows: false,
+    waitsFor: [],
     fraction: 0.5,
     ...part,
   };

@@ -190,7 +190,7 @@ flows:
     ['enable_rollback', 'migration:\n  enable_rollback: true', /^4 migration\.enable_rollback error: enable_rollback: true is not built yet/],
     ['a transform beside outputs', flow('    transform: x.ts\n    outputs: [{to: u, columns: {a: c.a}}]').replace(/\n {4}(to|columns): .*/g, ''), /flows\[0\]\.transform error: stands beside outputs/],
     ['a transform in chunks of none', flow('    transform: {file: x.ts, chunk: 0}'), /flows\[0\]\.transform.*must be/],
-    ['on_conflict', flow('    on_conflict: skip'), /^7 flows\[0\]\.on_conflict error: on_conflict: skip is not built yet/],
+    ['on_conflict', flow('    on_conflict: skip'), /^7 flows\[0\]\.on_conflict error: skip needs an order/],
     ['two groupings', flow('    group_by: c.id\n    window_by: c.id'), /^8 flows\[0\]\.window_by error: group_by and window_by are both given/],
     ['join_rows without a join', flow('    join_rows: any'), /^7 flows\[0\]\.join_rows error: there is no join/],
     ['to beside outputs', flow('    outputs: [{to: u, columns: {a: c.a}}]'), /^6 flows\[0\]\.to error: stands beside outputs/],

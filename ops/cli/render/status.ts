@@ -94,7 +94,11 @@ function flowLines(snapshot: ProgressSnapshot, paint: Palette): string[] {
         count(flow.estimatedRows),
         count(flow.rowsPerSecond),
         batchesText(flow.batches),
-        flow.batches.failed > 0 ? paint.bad(`${count(flow.batches.failed)} failed`) : '',
+        flow.batches.failed > 0
+          ? paint.bad(`${count(flow.batches.failed)} failed`)
+          : flow.waitsFor.length > 0
+            ? paint.warn(`for ${flow.waitsFor.map(printable).join(', ')}`)
+            : '',
       ]),
     ],
     [3, 4, 5],

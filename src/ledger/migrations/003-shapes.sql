@@ -1,6 +1,8 @@
 -- Flows that are read together, and maps from old keys to new ones.
 
-alter table rowfleet.flow add column read_with text;  -- of flows that one COPY feeds: the first of them, which has the batches
+alter table rowfleet.flow
+  add column read_with text,                           -- of flows that one COPY feeds: the first of them, which has the batches
+  add column waits_for text[] not null default '{}';   -- flows that must be copied before: what its rows are looked up in
 alter table rowfleet.task add column outputs jsonb;   -- of a batch that feeds several flows: {flow: {rowsOut, rowsIn}}
 
 -- A map from old keys to new ones is the table rowfleet.id_map_<name> (old_1, …, new_id). It outlives its run.

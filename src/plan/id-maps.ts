@@ -1,0 +1,35 @@
+import type { RelationName } from '../pg/quote.ts';
+import type { ResolvedPlan } from './types.ts';
+
+/** The table of the ledger that is an id map: old_1, …, new_id. */
+export const idMapTable = (name: string): RelationName => ({ schema: 'rowfleet', name: `id_map_${name}` });
+
+/** The column of an id map that holds the part of an old key at an index. */
+export const oldColumn = (index: number): string => `old_${index + 1}`;
+
+/** An id map as it stands in the ledger. */
+export interface IdMap {
+  name: string;
+  /** Identity of the database that the old keys are of. */
+  source: string;
+  /** Display name of the table that they are of. */
+  relation: string;
+  /** SQL types of the old key's parts. */
+  oldTypes: string[];
+  new: 'uuid' | 'sequence';
+}
+
+/** The id maps that a plan fills and uses. */
+export const idMapsOf = ({ flows, source }: ResolvedPlan): IdMap[] =>
+  flows.flatMap(({ idMap, driving, columns }) =>
+    idMap === undefined
+      ? []
+      : [
+          {
+            ...idMap,
+            source: source.identity,
+            relation: `${driving.schema}.${driving.name}`,
+            oldTypes: columns.map(({ targetType }) => targetType),
+          },
+        ],
+  );
