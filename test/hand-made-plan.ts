@@ -11,6 +11,7 @@ export interface HandMadeFlow {
   /** `table alias` in schema public. */
   from: string;
   join?: string;
+  joinRows?: ResolvedFlow['joinRows'];
   where?: string;
   to: string;
   columns: HandMadeColumns;
@@ -38,6 +39,7 @@ function resolvedFlow(flow: HandMadeFlow): ResolvedFlow {
     alias,
     leaves: [{ ...relation, hasCtid: flow.hasCtid ?? true }],
     join: flow.join ?? '',
+    ...(flow.joinRows && { joinRows: flow.joinRows }),
     where: flow.where ?? '',
     only: false,
     target: inPublic(flow.to),

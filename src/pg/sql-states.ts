@@ -30,5 +30,6 @@ export const sqlStates = {
   configurationLimitExceeded: '53400',
   objectNotInPrerequisiteState: '55000',
   lockNotAvailable: '55P03',
+  queryCanceled: '57014',
   internalError: 'XX000',
 };

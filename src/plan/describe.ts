@@ -1,6 +1,5 @@
 import type pg from 'pg';
 import type { Session } from '../pg/session.ts';
-import { planQuery } from './plan-query.ts';
 
 /** One column of a statement's result. Domains come as the type they are over. */
 export interface DescribedColumn {
@@ -103,16 +102,16 @@ export class Describer {
     }
   }
 
-  /** Runs a statement that only reads, for so many seconds at most. */
-  async run<R extends pg.QueryResultRow>(
-    text: string,
+  /** Runs statements that only read, each for so many seconds at most. */
+  async within<T>(
     seconds: number,
-  ): Promise<{ rows: R[]; error?: undefined } | { rows?: undefined; error: pg.DatabaseError }> {
+    read: (session: Session) => Promise<T>,
+  ): Promise<{ value: T; error?: undefined } | { value?: undefined; error: unknown }> {
     try {
-      await this.#session.query(`set local statement_timeout = ${seconds * 1000}`);
-      return { rows: (await planQuery<R>(this.#session, text)).rows };
+      await this.#session.query(`set local statement_timeout = ${Math.ceil(seconds * 1000)}`);
+      return { value: await read(this.#session) };
     } catch (error) {
-      return { error: error as pg.DatabaseError };
+      return { error };
     } finally {
       await this.forget();
     }

@@ -5,6 +5,7 @@ import type { ResolveContext } from './context.ts';
 import { baseType, isBuiltin } from './conversions.ts';
 import type { Describer } from './describe.ts';
 import { idMapTable, oldColumn } from './id-maps.ts';
+import { planQuery } from './plan-query.ts';
 import { type MappedColumn, mapColumn, type TypedExpression } from './resolve-columns.ts';
 import { typeExpressions } from './resolve-expressions.ts';
 import { type Driving, proveStatements, resolveDriving } from './resolve-flow.ts';
@@ -61,13 +62,13 @@ async function proveUnique(
     return true;
   const list = keys.map(({ expression }, i) => `(${expression}\n) as k${i + 1}`);
   const names = keys.map((_, i) => `k${i + 1}`);
-  const rows = await describer.run<{ doubled: boolean; empty: boolean }>(
-    `with k as (${selectRows(frame, list)})
+  const sql = `with k as (${selectRows(frame, list)})
      select exists (select from k group by ${names.join(', ')} having pg_catalog.count(*) > 1) as doubled,
-            exists (select from k where ${names.map((name) => `${name} is null`).join(' or ')}) as empty`,
-    countedWithin,
+            exists (select from k where ${names.map((name) => `${name} is null`).join(' or ')}) as empty`;
+  const counted = await describer.within(countedWithin, (session) =>
+    planQuery<{ doubled: boolean; empty: boolean }>(session, sql),
   );
-  if (rows.error) {
+  if (counted.value === undefined) {
     ctx.problems.warning(
       [...path, 'key'],
       `whether it is unique could not be told in ${countedWithin} s`,
@@ -75,7 +76,7 @@ async function proveUnique(
     );
     return true;
   }
-  const [{ doubled, empty }] = rows.rows as [{ doubled: boolean; empty: boolean }];
+  const { doubled, empty } = counted.value.rows[0]!;
   if (doubled)
     ctx.problems.error(
       [...path, 'key'],

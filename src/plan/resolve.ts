@@ -5,6 +5,7 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction, setSearchPath } from '../pg/transaction.ts';
 import type { ResolveContext, Side } from './context.ts';
 import { Describer } from './describe.ts';
+import { checkJoins } from './join-rows.ts';
 import { Problems } from './problems.ts';
 import { checkDatabases, readSide } from './resolve-databases.ts';
 import { type FlowResult, resolveFlow } from './resolve-flow.ts';
@@ -125,6 +126,7 @@ async function resolveFlows(
   for (const [i, spec] of plan.flows.entries()) {
     results.push(...(await resolveFlow(ctx, describer, spec, ['flows', i])));
   }
+  await checkJoins(ctx, describer, results);
   return { idMaps, results };
 }
 

@@ -1,9 +1,11 @@
 import { RowfleetError } from '../errors.ts';
 import type { LoadedRows } from '../ledger/flows.ts';
+import { faultOfJoin } from '../plan/join-rows.ts';
 import { leaderOf } from '../plan/select.ts';
+import { countSource } from '../plan/source-counts.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
-import { countSource } from './source-counts.ts';
+import { findJoinDetails } from './join-details.ts';
 import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
 
 const nothing: LoadedRows = { rowsOut: 0, rowsIn: 0, rowsQuarantined: 0 };
@@ -36,6 +38,16 @@ export async function checkAccounting(
   const counts = await countSource(ctx.source, flow, quarantined);
   const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };
   const findings: Finding[] = [];
+  const fault = leaderOf(flow) === flow.name ? faultOfJoin(flow, counts) : undefined;
+  if (fault) {
+    const summary = `flow ${flow.name}: its join ${fault.message}, which join_rows does not declare (${fault.declare})`;
+    findings.push({
+      check: 'join',
+      relation: flow.target,
+      summary,
+      details: await findJoinDetails(ctx.source, flow),
+    });
+  }
   const copied = ctx.cancelled?.[flow.name];
   if (copied !== undefined) {
     evidence.copied = copied;

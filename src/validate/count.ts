@@ -1,9 +1,9 @@
 import { display, type RelationName } from '../pg/quote.ts';
 import { flowsInto } from '../plan/fuse.ts';
 import { planQuery } from '../plan/plan-query.ts';
+import { countOutputs } from '../plan/source-counts.ts';
 import type { CheckContext } from './check-context.ts';
 import { fillExpected, needsTarget } from './expected-rows.ts';
-import { countOutputs } from './source-counts.ts';
 import { countTarget } from './target-rows.ts';
 import type { CheckOutcome, CheckSpec } from './types.ts';
 

@@ -15,7 +15,7 @@ export type CheckSpec =
 /** Something a check found wrong, ready for the ledger and for people. */
 export interface Finding {
   /** `cancelled`: people cancelled a flow, so that rows of it are missing; it keeps no other table waiting. */
-  check: CheckSpec['check'] | 'build' | 'cancelled';
+  check: CheckSpec['check'] | 'build' | 'cancelled' | 'join';
   relation: RelationName;
   /** One line without row values: what is wrong and how many. */
   summary: string;
@@ -28,7 +28,7 @@ export interface FindingDetail {
   key: Record<string, string | null>;
   /** Absent where the row is missing, surplus or doubled as a whole. */
   column?: string;
-  problem: 'missing' | 'surplus' | 'different' | 'orphan' | 'duplicate';
+  problem: 'missing' | 'surplus' | 'different' | 'orphan' | 'duplicate' | 'multiplied' | 'unmatched';
   /** Value by the mapping, as text. */
   expected?: string | null;
   /** Value in the target, as text. */

@@ -224,6 +224,7 @@ flows:
   - name: $t
     from: $t d
     join: join $t_tag t on t.item = d.id
+    join_rows: any
     where: d.v <> 'hidden'
     to: $t
     columns: {id: d.id, pos: t.pos, v: d.v, tag: t.tag}`;
@@ -267,10 +268,12 @@ const shared = (discriminated: boolean) => `
 flows:
   - name: a
     from: $t_a s
+    where: s.id > 0
     to: $t
     columns: {id: s.id, kind: ${discriminated ? `"'a'"` : 's.kind'}, v: s.v}
   - name: b
     from: $t_b s
+    where: s.id >= 0
     to: $t
     columns: {id: s.id, kind: ${discriminated ? `"'b'"` : 's.kind'}, v: s.v}`;
 

@@ -242,16 +242,16 @@ ${lines}`;
   });
 });
 
-test('flows that share a target and nothing keeps apart are warned about', async () => {
+test('flows that share a target and nothing keeps apart are refused', async () => {
   const two = (second: string) => `
 flows:
   - {name: a, from: chunks c, to: unified, columns: {id: c.id, kind: "'chunk'"}}
   - {name: b, from: texts t, to: unified, columns: {id: t.id, kind: ${second}}}
 `;
-  const warned = await resolveBody(source, target, two(`"'chunk'"`));
-  expect(warned.problems.map(brief).join('\n')).toMatch(
-    /^5 flows\[1\] warning: b and a both fill public\.unified/m,
+  const refused = await resolveBody(source, target, two(`"'chunk'"`));
+  expect(refused.problems.map(brief).join('\n')).toMatch(
+    /^5 flows\[1\] error: a and b both fill public\.unified/m,
   );
-  expect(warned.resolved).toBeDefined();
+  expect(refused.resolved).toBeUndefined();
   expect((await resolveBody(source, target, two(`"'text'"`))).problems).toEqual([]);
 });

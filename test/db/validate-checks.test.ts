@@ -50,6 +50,7 @@ describe('several flows into one table', () => {
       name: 'notes',
       from: 'notes n',
       join: 'join texts t on t.id = n.text_id -- only notes on a text',
+      joinRows: 'may_lose',
       where: "n.body <> '' -- and not empty",
       to: 'chunk',
       columns: { id: "'note:' || n.id", body: 'n.body', weight: ['n.weight', 'integer'] },

@@ -146,7 +146,7 @@ name: several
 migration: {quarantine_limit: {ratio: 1}}
 allow_non_empty: true
 flows:
-  - {name: part, from: a, join: "cross join lateral unnest(string_to_array(a.list, ',')) as p (n)", to: part, columns: {x: a.x, n: "p.n::int"}}
+  - {name: part, from: a, join: "cross join lateral unnest(string_to_array(a.list, ',')) as p (n)", join_rows: any, to: part, columns: {x: a.x, n: "p.n::int"}}
   - {name: node, from: node n, to: node, columns: {id: n.id, parent: n.parent}}`);
   await target.ended(runId, 'quarantined');
   expect(

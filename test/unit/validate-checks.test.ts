@@ -4,7 +4,11 @@ import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
 import { planChecks } from '../../src/validate/checks.ts';
 
 const flow = (name: string, target: string) =>
-  ({ name, target: { schema: 'public', name: target }, columns: [] as ResolvedFlow['columns'] }) as ResolvedFlow;
+  ({
+    name,
+    target: { schema: 'public', name: target },
+    columns: [] as ResolvedFlow['columns'],
+  }) as ResolvedFlow;
 const plan = { flows: [flow('a', 'one'), flow('b', 'one'), flow('c', 'two')] } as ResolvedPlan;
 
 const relation = { schema: 'public', name: 'one' };

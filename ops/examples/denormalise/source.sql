@@ -1,4 +1,4 @@
-create table customers (id integer primary key, name text not null, country char(2));
+create table customers (id integer primary key, name text not null, country text);
 create table coupons (code text primary key, percent integer not null);
 create table orders (
   id integer primary key,

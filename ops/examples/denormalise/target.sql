@@ -3,7 +3,7 @@ create table sales (
   position integer not null,
   placed_on date not null,
   customer text not null,
-  country char(2) not null,
+  country text not null,
   product text not null,
   quantity bigint not null,
   amount numeric(16, 2) not null,

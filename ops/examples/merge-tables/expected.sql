@@ -6,4 +6,4 @@ select 'record', number::text, title, artist, price,
   case when minutes is null then '{}'::jsonb else jsonb_build_object('minutes', minutes) end
 from records
 union all
-select 'voucher', code, concat('Voucher ', code), null, amount::numeric(8, 2), '{}' from vouchers;
+select 'voucher', code, concat('Voucher ', code), null, amount::numeric(12, 2), '{}' from vouchers;

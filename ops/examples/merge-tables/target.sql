@@ -3,7 +3,7 @@ create table products (
   number text not null,
   title text not null,
   maker text,
-  price numeric(8, 2) not null,
+  price numeric(12, 2) not null,
   details jsonb not null,
   primary key (kind, number)
 );

@@ -1,4 +1,4 @@
-create table brands (name text primary key, articles integer not null);
+create table brands (name text primary key, articles bigint not null);
 
 create table articles (
   id integer primary key,

@@ -6,7 +6,7 @@ create table customers (
   postcode varchar(10),
   city text,
   newsletter boolean,
-  language char(2),
+  language text,
   notes text
 );
 

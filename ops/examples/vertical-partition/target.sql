@@ -15,5 +15,5 @@ create table addresses (
 create table preferences (
   customer_id integer primary key references customers,
   newsletter boolean not null,
-  language char(2) not null
+  language text not null
 );

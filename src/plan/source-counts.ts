@@ -1,7 +1,7 @@
 import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { type Frame, selectRows } from '../plan/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
+import { planQuery } from './plan-query.ts';
+import { type Frame, selectRows } from './select.ts';
+import type { ResolvedFlow } from './types.ts';
 
 /** What becomes of a flow's driving rows, counted on the source. */
 export interface SourceCounts {
