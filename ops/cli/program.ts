@@ -6,6 +6,7 @@ import { addLoader } from './commands/loader.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
 import { addPause } from './commands/pause.ts';
+import { addPlan } from './commands/plan.ts';
 import { addQuarantine } from './commands/quarantine.ts';
 import { addRequeue } from './commands/requeue.ts';
 import { addResume } from './commands/resume.ts';
@@ -54,6 +55,7 @@ export function buildProgram(): Command {
     .addHelpText('after', epilogue);
   addGenerateConfig(program);
   addTypes(program);
+  addPlan(program);
   addMigrate(program);
   addPause(program);
   addResume(program);

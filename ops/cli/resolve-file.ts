@@ -34,7 +34,7 @@ async function resolveWith<R, T>(
   options: CommonOptions,
   schema: SchemaMode,
   resolve: Resolve<R>,
-  use: (resolved: R, target: Session) => Promise<T>,
+  use: (resolved: R, target: Session, source: Session) => Promise<T>,
 ): Promise<T> {
   const { source, target } = sessions;
   await target.query('begin');
@@ -47,7 +47,7 @@ async function resolveWith<R, T>(
     const { resolved, problems } = await resolve(source, target);
     judge(notApplied === undefined ? problems : [...problems, problemOf(notApplied)], options);
     if (resolved === undefined) throw new PlanError(problems);
-    const result = await use(resolved, target);
+    const result = await use(resolved, target, source);
     commit = schema === 'keep';
     return result;
   } finally {
@@ -70,7 +70,7 @@ export async function withResolved<R, T>(
   options: CommonOptions,
   schema: SchemaMode,
   resolve: Resolve<R>,
-  use: (resolved: R, target: Session) => Promise<T>,
+  use: (resolved: R, target: Session, source: Session) => Promise<T>,
 ): Promise<T> {
   const source = await open(file.source);
   try {
@@ -90,7 +90,7 @@ export function withResolvedPlan<T>(
   file: PlanFile,
   options: CommonOptions,
   schema: SchemaMode,
-  use: (resolved: ResolvedPlan, target: Session) => Promise<T>,
+  use: (resolved: ResolvedPlan, target: Session, source: Session) => Promise<T>,
 ): Promise<T> {
   const resolve: Resolve<ResolvedPlan> = async (source, target) =>
     resolvePlan(file.plan, source, target, await readFilledTables(target));

@@ -32,7 +32,7 @@ export interface TextFault {
 }
 
 /** The alias under which a join finds the driving table's stand-in: its other names are the plan's own business. */
-const standIn = 'rowfleet_driving';
+export const standIn = 'rowfleet_driving';
 
 const prefixes: Record<Place, string> = {
   column: 'select ',
