@@ -81,7 +81,7 @@ test('plan explain fits 80 columns and names what each value is made of', () => 
                   from public.texts.title, public.chunks.We"ird, ?
                   text, as it is
       kind      ← 'chunk'
-                  a constant
+                  from no source column
                   unknown → kind
       region_id ← id of public.region, looked up by
                   code = c.region

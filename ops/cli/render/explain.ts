@@ -30,7 +30,7 @@ function typesLine({ sourceType, targetType, cast }: ExplainedValue): string {
 /** What a value is made of, and its types, below its expression. */
 function valueLines(value: ExplainedValue, indent: string): string[] {
   const names = value.from.map(({ table, column }) => (table === '?' ? '?' : `${table}.${column}`));
-  const from = names.length === 0 ? 'a constant' : `from ${names.join(', ')}`;
+  const from = names.length === 0 ? 'from no source column' : `from ${names.join(', ')}`;
   return [from, typesLine(value)].flatMap((line) => behind(indent, printable(line)));
 }
 
