@@ -8,7 +8,7 @@ import { type FindTable, Lineage, tableItem } from './sql/lineage.ts';
 import { isFault, type Piece, type Place, parsePiece } from './sql/piece.ts';
 import type { Item, Origin } from './sql/scope.ts';
 import { nameOf } from './sql-text.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
+import type { ConflictRule, Fusion, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** A value on its way: the expression, what it is made of, and what becomes of it. */
 export interface ExplainedValue {
@@ -49,6 +49,8 @@ export interface ExplainedFlow {
   /** How rows travel: as the bytes of a COPY. */
   format: 'binary' | 'text';
   grouping?: { kind: 'group' | 'window'; by: string[] };
+  /** What rows with one key become one by: the rule, the target columns, the order as in ORDER BY. */
+  fusion?: { rule: ConflictRule; key: string[]; order: string[] };
   /** The flow in whose read of the source its rows come along. */
   readWith?: string;
   columns: ExplainedColumn[];
@@ -119,6 +121,15 @@ function explainColumns(flow: ResolvedFlow, { values }: Pieces, lineage: Lineage
   });
 }
 
+function explainFusion({ rule, key, order }: Fusion): ExplainedFlow['fusion'] {
+  const items = order.map(({ column, descending, nullsFirst }) => {
+    // As in ORDER BY, where NULLs come last, but first under DESC.
+    const nulls = nullsFirst === descending ? '' : ` nulls ${nullsFirst ? 'first' : 'last'}`;
+    return `${column.expression}${descending ? ' desc' : ''}${nulls}`;
+  });
+  return { rule, key, order: items };
+}
+
 function leftOut(columns: Column[], filled: ReadonlySet<string>): ExplainedColumn[] {
   return columns
     .filter(({ name }) => !filled.has(name))
@@ -159,6 +170,7 @@ export async function explainPlan(
       ...{ name: flow.name, from: display(flow.driving), alias, join: flow.join, where: flow.where },
       ...{ to: display(flow.target), format: flow.format },
       ...(flow.grouping && { grouping: { kind: flow.grouping.kind, by: flow.grouping.by } }),
+      ...(flow.fusion && { fusion: explainFusion(flow.fusion) }),
       ...(flow.readWith && flow.readWith.leader !== flow.name ? { readWith: flow.readWith.leader } : {}),
       columns: [
         ...explainColumns(flow, pieces[i]!, lineage, items),

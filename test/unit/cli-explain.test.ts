@@ -21,6 +21,7 @@ const flow: ExplainedFlow = {
   to: 'public.unified',
   format: 'binary',
   grouping: { kind: 'group', by: ['c.id', 'c.kind'] },
+  fusion: { rule: 'skip', key: ['id'], order: ['c.made desc'] },
   columns: [
     {
       name: 'id',
@@ -71,6 +72,7 @@ test('plan explain fits 80 columns and names what each value is made of', () => 
       joined with: left join texts t on t.id = c.text_id
       rows where: c.body <> ''
       one row a group of: c.id, c.kind
+      the first stays of rows with one (id), by c.made desc
       its bytes pass through as they are
       id        ← c.id
                   from public.chunks.id

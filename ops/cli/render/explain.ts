@@ -23,8 +23,8 @@ function behind(head: string, text: string): string[] {
 }
 
 function typesLine({ sourceType, targetType, cast }: ExplainedValue): string {
-  if (cast !== undefined) return `${sourceType} → ${targetType}, cast to ${cast}`;
-  return sourceType === targetType ? `${targetType}, as it is` : `${sourceType} → ${targetType}`;
+  if (sourceType === targetType) return `${targetType}, as it is`;
+  return `${sourceType} → ${targetType}${cast === undefined ? '' : `, cast to ${cast}`}`;
 }
 
 /** What a value is made of, and its types, below its expression. */
@@ -51,9 +51,16 @@ function columnLines(column: ExplainedColumn, room: number, { dim }: Palette): s
   ];
 }
 
+/** What becomes of rows with one key. */
+const survivor = {
+  skip: 'the first stays',
+  update: 'the last stays',
+  merge: 'the first values that are not NULL stay',
+};
+
 /** What holds for all rows of a flow, line by line. */
 function flowLines(flow: ExplainedFlow): string[] {
-  const { join, where, grouping, readWith, format } = flow;
+  const { join, where, grouping, fusion, readWith, format } = flow;
   const binary = format === 'binary' ? 'its bytes pass through as they are' : 'its rows pass through as text';
   return [
     ...(join === '' ? [] : [`joined with: ${join}`]),
@@ -61,6 +68,11 @@ function flowLines(flow: ExplainedFlow): string[] {
     ...(grouping
       ? [
           `${grouping.kind === 'group' ? 'one row a' : 'windows over each'} group of: ${grouping.by.join(', ')}`,
+        ]
+      : []),
+    ...(fusion
+      ? [
+          `${survivor[fusion.rule]} of rows with one (${fusion.key.join(', ')}), by ${fusion.order.join(', ')}`,
         ]
       : []),
     readWith === undefined ? binary : `${binary}, in the read of ${readWith}`,
