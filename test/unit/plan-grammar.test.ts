@@ -1,3 +1,5 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { factsOf } from '../../src/plan/sql/facts.ts';
 import { isFault, type Place, parsePiece } from '../../src/plan/sql/piece.ts';
@@ -163,6 +165,11 @@ describe('the rules', () => {
     ['(select x into y from t)', /it writes \(SELECT INTO\) \(character 16\)/],
     ['c.at < current_timestamp(3)', /current_timestamp gives another value each time.*\(character 8\)/],
     ["c.at < timestamp 'today'", /'today' gives another value/],
+    [
+      '(select max(x) from t tablesample system (10))',
+      /TABLESAMPLE gives another value each time.*\(character 35\)/,
+    ],
+    ['(select max(x) from t tablesample system (10) repeatable (1))', /^$/],
     ['count(*)', /count is an aggregate/],
     ['row_number() over ()', /row_number over \(…\) is a window function/],
     ['(select x from t limit 1)', /^warning: LIMIT without ORDER BY/],
@@ -189,4 +196,20 @@ describe('the rules', () => {
       /PARTITION BY lacks lower\(c\.t\) \(character 1\)/,
     );
   });
+});
+
+test('the parser is loaded by what parses, and by no command that does not', () => {
+  const root = join(import.meta.dirname, '../..');
+  const files = ['src', 'workers', 'jobs', 'ops'].flatMap((room) =>
+    readdirSync(join(root, room), { recursive: true, encoding: 'utf8' }).map((name) =>
+      join(root, room, name),
+    ),
+  );
+  const atOnce = files.filter(
+    (file) =>
+      file.endsWith('.ts') &&
+      /^(import|export) (?!type\b)[^;]*'libpg-query'/m.test(readFileSync(file, 'utf8')),
+  );
+  expect(files.length).toBeGreaterThan(100);
+  expect(atOnce).toEqual([]);
 });

@@ -60,6 +60,7 @@ test.each<[expression: string, join: string, expected: string[]]>([
   ['(c.meta).street', '', ['chunks.meta']],
   ['u.anything', 'join unknown u on true', ['?']],
   ['c.nothing', '', ['?']],
+  ['(select max(title) from texts tablesample system (10) repeatable (1))', '', ['texts.title']],
 ])('%s %s', async (expression, join, expected) => {
   expect(await origins(expression, join)).toEqual(expected);
 }); // biome-ignore format: one case a line

@@ -33,7 +33,7 @@ export interface Facts {
   parameters: { text: string; character: number }[];
   /** Statements and clauses that write or lock, by their keywords. */
   writes: { what: string; character: number }[];
-  /** Values that differ by the time they are looked at, without being a function's: `current_date`, `'now'::date`. */
+  /** What differs by the time it is looked at, without being a function: `current_date`, `'now'::date`, TABLESAMPLE. */
   moments: { text: string; character: number }[];
   /** Sub-selects that take some of their rows, and nothing says which. */
   arbitrary: { what: string; character: number }[];
@@ -134,6 +134,8 @@ export function factsOf(piece: Piece): Facts {
     if (writing[kind] !== undefined) facts.writes.push({ what: writing[kind], character: here.character });
     const word = kind === 'SQLValueFunction' ? moment(value.op) : kind === 'TypeCast' && momentOf(value);
     if (word) facts.moments.push({ text: word, character: here.character });
+    if (kind === 'RangeTableSample' && !value.repeatable)
+      facts.moments.push({ text: 'TABLESAMPLE', character: here.character });
     if (kind === 'SelectStmt') {
       if (value.intoClause) facts.writes.push({ what: 'SELECT INTO', character: at(value.intoClause) });
       const what = arbitraryOf(value);

@@ -125,6 +125,7 @@ export class Lineage {
 
   #itemsOf(node: Node, scope: Scope): Item[] {
     if ('JoinExpr' in node) return this.#fromItems([node.JoinExpr.larg!, node.JoinExpr.rarg!], scope);
+    if ('RangeTableSample' in node) return this.#itemsOf(node.RangeTableSample.relation!, scope);
     if ('RangeVar' in node) {
       const { relname = '', schemaname, alias } = node.RangeVar;
       const name = alias?.aliasname ?? relname;
