@@ -8,7 +8,7 @@ const newline = 0x0a;
 /** Rows, and for each what stood before its own columns. */
 export interface DecodedRows {
   rows: InputRow[];
-  /** Of the row with the same index. */
+  /** Of the row with the same index; empty where nothing stood there. */
   keys: (string | null)[][];
 }
 
@@ -36,12 +36,12 @@ export class RowDecoder {
       if (payload.length > 0) this.#partial.push(payload);
       return { rows: [], keys: [] };
     }
-    const whole = payload.subarray(0, end);
+    const whole = payload.subarray(0, end + 1);
     const lines = this.#partial.length === 0 ? whole : Buffer.concat([...this.#partial, whole]);
     // A source in SQL_ASCII sends what it has; what is no character would be replaced without a word.
     if (!isUtf8(lines)) throw new RowfleetError('COPY_TEXT', 'the source sent text that is not UTF-8');
     this.#partial = end + 1 < payload.length ? [payload.subarray(end + 1)] : [];
-    return this.#decode(lines.toString('utf8').split('\n'));
+    return this.#decode(lines.toString('utf8'));
   }
 
   /** Says that nothing more comes. Throws where a line has not ended. */
@@ -50,28 +50,36 @@ export class RowDecoder {
       throw new RowfleetError('COPY_TEXT', 'the source’s COPY ended within a row');
   }
 
-  #decode(lines: string[]): DecodedRows {
+  // Fields are looked for one by one: splitting lines, then fields, takes twice as long.
+  #decode(text: string): DecodedRows {
     const names = this.#names;
     const decoders = this.#decoders;
-    const before = this.#before;
+    const width = this.#before + names.length;
+    this.#requireWidth(text, width);
     const rows: InputRow[] = [];
     const keys: (string | null)[][] = [];
-    for (const line of lines) {
-      const fields = line.split('\t');
-      if (fields.length !== before + names.length)
-        throw new RowfleetError(
-          'COPY_TEXT',
-          `the source sent ${fields.length} columns instead of ${before + names.length}`,
-        );
+    for (let at = 0; at < text.length; ) {
       const row: InputRow = {};
-      for (let i = 0; i < names.length; i++) {
-        const field = fields[before + i]!;
-        row[names[i]!] = field === '\\N' ? null : decoders[i]!(field);
+      const key: (string | null)[] = [];
+      for (let i = 0; i < width; i++) {
+        const end = text.indexOf(i === width - 1 ? '\n' : '\t', at);
+        const field = text.slice(at, end);
+        const column = i - this.#before;
+        if (column < 0) key.push(keyField(field));
+        else row[names[column]!] = field === '\\N' ? null : decoders[column]!(field);
+        at = end + 1;
       }
       rows.push(row);
-      keys.push(before === 0 ? [] : fields.slice(0, before).map(keyField));
+      if (this.#before > 0) keys.push(key);
     }
     return { rows, keys };
+  }
+
+  /** The first line says it for all: a server sends one statement's rows. */
+  #requireWidth(text: string, width: number): void {
+    const sent = text.slice(0, text.indexOf('\n')).split('\t').length;
+    if (sent === width) return;
+    throw new RowfleetError('COPY_TEXT', `the source sent ${sent} columns instead of ${width}`);
   }
 }
 

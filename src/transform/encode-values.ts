@@ -93,9 +93,18 @@ const json: Encode = (value) => {
   return encoded;
 };
 
+const hexOfByte = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+// Under this, a loop is faster than the way through Node's encoder.
+const shortBytes = 64;
+
 const bytea: Encode = (value) => {
   if (!(value instanceof Uint8Array)) throw new Misfit('a Uint8Array', typeInWords(value));
-  return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`;
+  if (value.length > shortBytes)
+    return `\\x${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}`;
+  let hex = '\\x';
+  for (let i = 0; i < value.length; i++) hex += hexOfByte[value[i]!];
+  return hex;
 };
 
 const timestamptz: Encode = (value) => {

@@ -40,11 +40,16 @@ export class RowEncoder {
     const names = this.#names;
     let line = '';
     let given = 0;
-    for (let i = 0; i < names.length; i++) {
-      const value = record[names[i]!];
-      if (value !== undefined) given++;
-      if (i > 0) line += '\t';
-      line += value === undefined || value === null ? this.#absent(i, value) : this.#field(i, value);
+    let i = 0;
+    try {
+      for (; i < names.length; i++) {
+        const value = record[names[i]!];
+        if (value !== undefined) given++;
+        if (i > 0) line += '\t';
+        line += value === undefined || value === null ? this.#absent(i, value) : this.#encoders[i]!(value);
+      }
+    } catch (error) {
+      throw error instanceof Misfit ? this.#misfitOf(this.#columns[i]!, error) : error;
     }
     let keys = 0;
     for (const _ in record) keys++;
@@ -59,14 +64,8 @@ export class RowEncoder {
     return this.#names.filter((_, i) => left!.some((fields, at) => fields[i] !== right![at]![i]));
   }
 
-  #field(i: number, value: unknown): string {
-    try {
-      return this.#encoders[i]!(value);
-    } catch (error) {
-      if (!(error instanceof Misfit)) throw error;
-      const { name, type } = this.#columns[i]!;
-      throw new MisfitRow({ column: name, expected: `${error.expected} for ${type}`, found: error.found });
-    }
+  #misfitOf({ name, type }: TransformOutput, { expected, found }: Misfit): MisfitRow {
+    return new MisfitRow({ column: name, expected: `${expected} for ${type}`, found });
   }
 
   #absent(i: number, value: null | undefined): string {

@@ -12,20 +12,22 @@ export class FrameReader {
   push(frames: Buffer): Buffer {
     const chunk = this.#partial.length === 0 ? frames : Buffer.concat([this.#partial, frames]);
     this.#partial = Buffer.alloc(0);
-    const payload = Buffer.allocUnsafe(chunk.length);
+    // Rows are moved together within one copy: quicker than copying each.
+    const payload = Buffer.from(chunk);
     let length = 0;
     let at = 0;
     while (at < chunk.length) {
       if (this.#left > 0) {
         const end = Math.min(at + this.#left, chunk.length);
-        length += chunk.copy(payload, length, at, end);
+        payload.copyWithin(length, at, end);
+        length += end - at;
         this.#left -= end - at;
         at = end;
       } else if (chunk.length - at < headerBytes) {
         this.#partial = Buffer.from(chunk.subarray(at));
         break;
       } else {
-        this.#left = chunk.readInt32BE(at + 1) - 4;
+        this.#left = chunk.readInt32BE(at + 1) - 4; // still whole: rows only move to the front
         at += headerBytes;
       }
     }

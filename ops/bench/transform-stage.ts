@@ -1,0 +1,61 @@
+import { fileURLToPath } from 'node:url';
+import { TransformBatch } from '../../src/transform/batch.ts';
+import { loadTransform } from '../../src/transform/load.ts';
+import { openTransform, type Transform } from '../../src/transform/transform.ts';
+import type { TransformInput, TransformOutput, ValueName } from '../../src/transform/types.ts';
+
+/** What the bench's function is given: columns of the table `mixed`, by their types. */
+export const inputTypes: Record<string, ValueName> = {
+  id: 'int8',
+  ref: 'plain',
+  body: 'json',
+  title: 'text',
+  amount: 'numeric',
+  at: 'timestamptz',
+  flag: 'bool',
+  raw: 'bytea',
+};
+
+const outputTypes: Record<string, ValueName> = {
+  id: 'int8',
+  ref: 'plain',
+  heading: 'text',
+  cents: 'int4',
+  meta: 'json',
+  at: 'timestamptz',
+  digest: 'bytea',
+};
+
+const common = (name: string, value: ValueName) => ({
+  name,
+  type: value,
+  value: { name: value, array: false },
+  nullable: true,
+});
+
+/** The function of `transforms/mixed.ts`, as a loader has it. */
+export async function openMixed(): Promise<Transform> {
+  const loaded = await loadTransform(fileURLToPath(new URL('.', import.meta.url)), {
+    file: 'transforms/mixed.ts',
+    export: 'default',
+  });
+  const input = Object.entries(inputTypes).map(
+    ([name, value]): TransformInput => ({ ...common(name, value), expression: name }),
+  );
+  const output = Object.entries(outputTypes).map(
+    ([name, value]): TransformOutput => ({ ...common(name, value), optional: true }),
+  );
+  const plan = { file: 'transforms/mixed.ts', export: 'default', hash: loaded.hash, input, output };
+  return openTransform('mixed', plan, loaded, async () => null);
+}
+
+/** Rows a second of CPU time, over frames as the source's socket gave them: decoded, called for, encoded. */
+export async function measureStage(transform: Transform, chunks: Buffer[]): Promise<number> {
+  const before = process.cpuUsage();
+  const signal = new AbortController().signal;
+  const batch = new TransformBatch(transform, { signal, write: () => {} });
+  for (const chunk of chunks) await batch.push(chunk);
+  await batch.end();
+  const { user, system } = process.cpuUsage(before);
+  return batch.tally.rowsOut / ((user + system) / 1e6);
+}
