@@ -12,6 +12,7 @@ import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { readTogether } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { backfillBatch } from './backfill-batch.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
@@ -132,6 +133,8 @@ async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTall
 /** Copies one claimed batch. The rows and the ledger row commit together or not at all. */
 export async function copyBatch(input: CopyBatchInput): Promise<CopyTally> {
   const { plan, claim, target } = input;
+  const flow = flowOf(plan, claim);
+  if (flow.backfill !== undefined) return backfillBatch(input, flow);
   const epoch = await readOpenEpoch(target, claim.runId);
   if (epoch === undefined) throw new SnapshotGone('no keeper holds one yet');
   const started = performance.now();

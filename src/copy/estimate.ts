@@ -1,11 +1,11 @@
 import type { CutState, FlowRow } from '../ledger/flows.ts';
 import { display, ident, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { leaderOf, selectRows } from '../plan/select.ts';
+import { isCutByKey, leaderOf, rangeColumnOf, selectRows } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** A flow as measured before its first batch. */
-export type Estimate = Omit<FlowRow, 'cancelled' | 'waitsFor'> & { estimatedRows: number };
+export type Estimate = Omit<FlowRow, 'cancelled' | 'waitsFor'> & { estimatedRows: number; bounds: string[] };
 
 /** The planner's row estimate: right in magnitude also for tables that were never analyzed. */
 async function plannedRows(source: Session, select: string): Promise<number> {
@@ -32,23 +32,27 @@ async function sizeOf(source: Session, { leaves }: ResolvedFlow): Promise<Size> 
   };
 }
 
-/** Bytes of the driving table between two bounds of a flow that groups, and how many such ranges it may have. */
+/** Bytes of the driving table between two bounds of a flow that is cut by key, and how many such ranges it may have. */
 const rangeBytes = 4 * 1024 * 1024;
-const mostRanges = 1000;
+/** The same where rows are updated, and locked, while others use them. */
+const updatedBytes = 256 * 1024;
+const mostRanges = 50_000;
 /** Bytes of a table that are read to find its bounds. */
 const sampledBytes = 200 * 1024 * 1024;
 
-/** Values that part the driving table into ranges of about equal size, by its column that groups lie along. */
+/** Values that part the driving table into ranges of about equal size, by the column that the flow is cut by. */
 async function findBounds(source: Session, flow: ResolvedFlow, { bytes }: Size): Promise<string[]> {
-  const { grouping, driving, leaves, only } = flow;
-  const ranges = Math.min(mostRanges, Math.ceil(bytes / rangeBytes));
-  if (grouping?.rangeColumn === undefined || ranges < 2) return [];
+  const { backfill, driving, leaves, only } = flow;
+  const column = rangeColumnOf(flow);
+  const each = backfill === undefined ? rangeBytes : updatedBytes;
+  const ranges = Math.min(mostRanges, Math.ceil(bytes / each));
+  if (column === undefined || ranges < 2) return [];
   const sampled = leaves.every((leaf) => leaf.hasCtid) && bytes > sampledBytes;
   const sample = sampled ? `tablesample system (${(100 * sampledBytes) / bytes})` : '';
   const shares = Array.from({ length: ranges - 1 }, (_, i) => (i + 1) / ranges);
   const { rows } = await source.query<{ bound: string }>(
     `select b.bound::pg_catalog.text as bound from (
-       select pg_catalog.percentile_disc($1::pg_catalog.float8[]) within group (order by d.${ident(grouping.rangeColumn)}) as bounds
+       select pg_catalog.percentile_disc($1::pg_catalog.float8[]) within group (order by d.${ident(column)}) as bounds
          from ${only ? 'only ' : ''}${qualified(driving)} as d ${sample}) as found
       cross join lateral pg_catalog.unnest(found.bounds) with ordinality as b (bound, n) where b.bound is not null
       group by b.bound order by pg_catalog.min(b.n)`,
@@ -58,15 +62,17 @@ async function findBounds(source: Session, flow: ResolvedFlow, { bytes }: Size):
 }
 
 /** Where cutting begins. */
-async function cutOf(source: Session, flow: ResolvedFlow, size: Size, rows: number): Promise<CutState> {
-  const from = { leaf: 0, nextBlock: 0 };
-  if (flow.grouping === undefined) {
-    const blocks = size.blocks.reduce((sum, n) => sum + n, 0);
-    return { ...from, blocks: size.blocks, rowsPerBlock: Math.max(1, rows / Math.max(1, blocks)) };
-  }
+async function cutOf(
+  source: Session,
+  flow: ResolvedFlow,
+  size: Size,
+  rows: number,
+): Promise<{ cut: CutState; bounds: string[] }> {
   const bounds = await findBounds(source, flow, size);
-  const ranges = bounds.length + 1;
-  return { ...from, blocks: [ranges], bounds, rowsPerBlock: Math.max(1, rows / ranges) };
+  const blocks = isCutByKey(flow) ? [bounds.length + 1] : size.blocks;
+  const all = blocks.reduce((sum, n) => sum + n, 0);
+  const rowsPerBlock = Math.max(1, rows / Math.max(1, all));
+  return { cut: { blocks, rowsPerBlock, leaf: 0, nextBlock: 0 }, bounds };
 }
 
 /**
@@ -83,7 +89,7 @@ export async function estimateFlow(source: Session, flow: ResolvedFlow): Promise
     target: display(flow.target),
     estimatedRows: Math.min(planned, Math.max(drivingRows, 1)),
     estimatedBytes: size.bytes,
-    cut: await cutOf(source, flow, size, drivingRows),
+    ...(await cutOf(source, flow, size, drivingRows)),
     // Of flows that are read together one is cut.
     cutDone: flow.leaves.length === 0 || leaderOf(flow) !== flow.name,
     readWith: flow.readWith?.leader ?? null,

@@ -79,6 +79,7 @@ export function findStaleFlows(
     const before = epochs.find((candidate) => candidate.epoch === epoch);
     const flow = plan.flows.find((candidate) => candidate.name === name);
     if (before === undefined || flow === undefined || before.visible === current.visible) continue;
+    if (flow.backfill !== undefined) continue; // It is computed from rows as they are.
     const changed = flow.reads.some((relation) => {
       const [was, is] = [before.relations[display(relation)], current.relations[display(relation)]];
       return was?.filenode !== is?.filenode || was?.writes !== is?.writes;

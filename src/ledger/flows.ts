@@ -2,10 +2,8 @@ import type { Queryable } from './ledger.ts';
 
 /** Where cutting a flow into batches stands. Block numbers are PostgreSQL's 8 kB pages. */
 export interface CutState {
-  /** Blocks of each leaf when the copy began, in the flow's leaf order. Of a flow that groups: one number, of its ranges between bounds. */
+  /** Blocks of each leaf when the copy began, in the flow's leaf order. Of a flow that is cut by key: one number, of its ranges between bounds. */
   blocks: number[];
-  /** What parts the ranges of a flow that groups, ascending, as text: one fewer than they are. */
-  bounds?: string[];
   /** The server's estimate of rows a block, before any batch has measured it. */
   rowsPerBlock: number;
   leaf: number;
@@ -38,14 +36,16 @@ export async function insertFlow(
   flow: Omit<FlowRow, 'cancelled' | 'readWith' | 'waitsFor'> & {
     readWith?: string | null;
     waitsFor?: string[];
+    /** What parts the ranges of a flow that is cut by key, ascending, as text: one fewer than they are. */
+    bounds?: string[];
     estimatedRows: number;
     targetRowsBefore: number;
   },
 ): Promise<void> {
   await on.query(
     `insert into rowfleet.flow
-       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done, read_with, waits_for)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict do nothing`,
+       (run_id, name, ordinal, target, target_rows_before, estimated_rows, estimated_bytes, cut, cut_done, read_with, waits_for, bounds)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict do nothing`,
     [
       runId,
       flow.name,
@@ -58,6 +58,7 @@ export async function insertFlow(
       flow.cutDone,
       flow.readWith ?? null,
       flow.waitsFor ?? [],
+      flow.bounds ?? [],
     ],
   );
 }
@@ -77,13 +78,18 @@ export async function readFlows(
   return rows;
 }
 
-/** What parts the ranges of a flow that groups, as text. */
-export async function readBounds(on: Queryable, runId: string, name: string): Promise<string[]> {
+/** The bounds between which some ranges of a flow lie that is cut by key: of the first, and of the one behind the last; null is open. */
+export async function readBounds(
+  on: Queryable,
+  runId: string,
+  name: string,
+  { fromBlock, toBlock }: { fromBlock: number; toBlock: number | null },
+): Promise<{ from: string | null; to: string | null }> {
   const { rows } = await on.query(
-    `select coalesce(cut -> 'bounds', '[]') as bounds from rowfleet.flow where run_id = $1 and name = $2`,
-    [runId, name],
+    `select bounds[$3] as from, bounds[$4] as to from rowfleet.flow where run_id = $1 and name = $2`,
+    [runId, name, fromBlock, toBlock],
   );
-  return rows[0]?.bounds ?? [];
+  return rows[0];
 }
 
 /** Starts flows again from nothing: their batches go, with what these put into quarantine, and cutting begins anew. In a read committed transaction that empties the target too. */

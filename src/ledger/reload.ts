@@ -71,9 +71,13 @@ export async function readEarlierLoad(on: Queryable, claim: ClaimedTask): Promis
  * it too: none of their rows counts any more, but for those in quarantine. Returns how many of these were loaded later,
  * as the mapping yields them.
  */
-export async function takeOverBatches(on: Queryable, claim: ClaimedTask, epoch: number): Promise<number> {
+export async function takeOverBatches(
+  on: Queryable,
+  claim: ClaimedTask,
+  epoch: number | null = null,
+): Promise<number> {
   await on.query(
-    `update rowfleet.task set rows_in = 0, rows_out = rows_quarantined, epoch = $4
+    `update rowfleet.task set rows_in = 0, rows_out = rows_quarantined, epoch = coalesce($4, epoch)
       where run_id = $1 and flow = $2 and kind = 'batch' and id <> $3 and rows_in is not null`,
     [claim.runId, claim.flow, claim.taskId, epoch],
   );

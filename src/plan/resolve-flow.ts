@@ -5,12 +5,22 @@ import { display, ident } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import type { Describer } from './describe.ts';
 import { findRelation, findTable, parseDriving } from './names.ts';
+import { isBackfill, resolveBackfill } from './resolve-backfill.ts';
 import { checkFrames, reportServerError } from './resolve-expressions.ts';
 import { resolveFusion } from './resolve-fusion.ts';
 import { resolveGrouping } from './resolve-grouping.ts';
 import { resolveColumns } from './resolve-mapping.ts';
 import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './resolve-relations.ts';
-import { batchSelect, blockRange, carried, carriedFor, type Frame, rangeOf, selectRows } from './select.ts';
+import {
+  batchSelect,
+  blockRange,
+  carried,
+  carriedFor,
+  type Frame,
+  isCutByKey,
+  keyRange,
+  selectRows,
+} from './select.ts';
 import type { FlowSpec, OutputSpec, ResolvedColumn, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
@@ -73,7 +83,7 @@ const selectAll = (flow: ResolvedFlow, pick: (column: ResolvedColumn) => string)
 
 /** A statement of a batch, with a range in it. */
 function oneBatch(flow: ResolvedFlow): string[] {
-  if (flow.grouping !== undefined) return [batchSelect(flow, rangeOf(flow.grouping, null, null))];
+  if (isCutByKey(flow)) return [batchSelect(flow, keyRange(flow, { from: null, to: null }))];
   return flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, blockRange(leaf, 1, 2)));
 }
 
@@ -172,8 +182,12 @@ async function resolveOutput(
   const where =
     text === undefined ? [] : [{ place: 'where' as const, text, frame, path: [...path, 'where'] }];
   if (!target || !(await checkFrames(ctx, describer, where))) return undefined;
+  const updates = isBackfill(ctx, driving.relation, target);
+  const backfill = updates ? await resolveBackfill(ctx, driving, output, path) : undefined;
+  if (updates && !backfill) return undefined;
   const known = new Set(driving.columns.map(({ name }) => name));
-  const mapped = await resolveColumns(ctx, describer, { frame, known }, target, output.columns, path);
+  const into = { target, partly: updates };
+  const mapped = await resolveColumns(ctx, describer, { frame, known }, into, output.columns, path);
   if (!mapped) return undefined;
   const filled = new Set(mapped.map(({ column }) => column.name));
   const fused =
@@ -187,6 +201,7 @@ async function resolveOutput(
     leaves: driving.leaves,
     target: { schema: target.schema, name: target.name },
     columns: mapped.map(({ column }) => column),
+    ...(backfill && { backfill }),
     ...(fused && { fusion: { ...fused.fusion, ordinal: 0 } }),
     format: mapped.every(({ binary }) => binary) && (fused?.binary ?? true) ? 'binary' : 'text',
     reads: [],

@@ -40,18 +40,19 @@ async function findWanted(
 /**
  * Fits the columns of an output to its target table: what each expression is on the source, how it gets into its column,
  * and where values are looked up. Undefined when something is wrong, which is reported.
+ * `partly`: the rows are there, so that columns may be left out.
  */
 export async function resolveColumns(
   ctx: ResolveContext,
   describer: Describer,
   source: { frame: Frame; known: ReadonlySet<string> },
-  target: Relation,
+  { target, partly }: { target: Relation; partly: boolean },
   mapping: OutputSpec['columns'],
   path: PathSegment[],
 ): Promise<MappedColumn[] | undefined> {
   const columns = (await readColumns(ctx.target.session, [target.oid])).get(target.oid) ?? [];
   const table = display(target);
-  reportMissingValues(ctx, columns, new Set(Object.keys(mapping)), table, [...path, 'columns']);
+  if (!partly) reportMissingValues(ctx, columns, new Set(Object.keys(mapping)), table, [...path, 'columns']);
   const mapped: (MappedColumn | undefined)[] = [];
   for (const entry of Object.entries(mapping)) {
     const at = [...path, 'columns', entry[0]];

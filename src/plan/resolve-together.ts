@@ -15,6 +15,12 @@ function disjoint(a: ResolvedFlow, b: ResolvedFlow): boolean {
   });
 }
 
+/** Whether two flows update the same rows, each its own columns. */
+const updateOtherColumns = (a: ResolvedFlow, b: ResolvedFlow): boolean =>
+  a.backfill !== undefined &&
+  b.backfill !== undefined &&
+  a.columns.every(({ name }) => b.columns.every((other) => other.name !== name));
+
 /** What flows that fill one table have to agree in. */
 const ruleOf = (fusion: Fusion | undefined): string =>
   fusion === undefined
@@ -36,7 +42,8 @@ function checkPair(ctx: ResolveContext, { flow, target, path }: FlowResult, earl
     );
     return;
   }
-  const rival = flow.fusion === undefined ? earlier.find((each) => !disjoint(each, flow)) : undefined;
+  const meets = (each: ResolvedFlow) => !disjoint(each, flow) && !updateOtherColumns(each, flow);
+  const rival = flow.fusion === undefined ? earlier.find(meets) : undefined;
   if (rival !== undefined)
     ctx.problems.error(
       path,
@@ -62,11 +69,15 @@ export function checkTogether(ctx: ResolveContext, results: FlowResult[]): void 
     const earlier = byTarget.get(target.oid) ?? [];
     checkPair(ctx, result, earlier);
     byTarget.set(target.oid, [...earlier, flow]);
-    if (sameDatabase && flow.reads.some((read) => display(read) === display(target)))
+    if (
+      sameDatabase &&
+      flow.backfill === undefined &&
+      flow.reads.some((read) => display(read) === display(target))
+    )
       ctx.problems.error(
         path,
         `${display(target)} would be read and filled at once`,
-        'Source and target are the same database: fill another table.',
+        'Source and target are the same database: fill another table, or its own driving table.',
       );
   }
 }

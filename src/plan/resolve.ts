@@ -46,7 +46,9 @@ async function withDrivingKeys(ctx: ResolveContext, flows: ResolvedFlow[]): Prom
 }
 
 async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promise<ResolvedTarget[]> {
-  const targets = new Map(results.map(({ target }) => [target.oid, target]));
+  // What is updated where it stands is in use: nothing is taken down or emptied.
+  const filled = results.filter(({ flow }) => flow.backfill === undefined);
+  const targets = new Map(filled.map(({ target }) => [target.oid, target]));
   const keys = await readKeys(ctx.target.session, [...targets.keys()]);
   return [...targets.values()].map(({ schema, name, oid, kind }) => ({
     schema,
@@ -58,7 +60,7 @@ async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promi
 }
 
 /** Tables that hold rows; looked up a hundred at a time. */
-async function filled(target: Session, tables: ResolvedTarget[]): Promise<Set<number>> {
+async function findFilled(target: Session, tables: ResolvedTarget[]): Promise<Set<number>> {
   const found = new Set<number>();
   for (let from = 0; from < tables.length; from += 100) {
     const looks = tables
@@ -80,7 +82,7 @@ async function checkEmpty(
   targets: ResolvedTarget[],
   filledBy: FilledBy,
 ): Promise<void> {
-  const withRows = await filled(ctx.target.session, targets);
+  const withRows = await findFilled(ctx.target.session, targets);
   if (withRows.size > 0 && plan.backupBeforeMigrate)
     ctx.problems.error(
       ['migration', 'backup_before_migrate'],

@@ -1,5 +1,5 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
-import type { Fusion, Grouping, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
+import type { Fusion, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
 export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where' | 'grouping'>;
@@ -16,7 +16,7 @@ export interface TidRange {
   except?: string[];
 }
 
-/** Driving rows by the column that groups lie along, from `from` to below `to` as text; null is open, and behind the last bound come NULLs. */
+/** Driving rows by a column, from `from` to below `to` as text; null is open, and behind the last bound come NULLs. */
 export interface KeyRange {
   leaf?: undefined;
   /** Absent: all driving rows. */
@@ -43,9 +43,20 @@ export function rowRange(leaf: Leaf, tid: string): TidRange {
   return { leaf, from: tid, to: `(${block},${Number(offset) + 1})` };
 }
 
-/** The range of a grouped flow from one value of its column to another, as text; null is open. */
-export function rangeOf({ rangeColumn }: Grouping, from: string | null, to: string | null): KeyRange {
-  return { ...(rangeColumn === undefined ? {} : { column: rangeColumn }), from, to };
+type CutFlow = Pick<ResolvedFlow, 'grouping' | 'backfill'>;
+
+/** Whether a flow's batches are ranges of a column's values rather than of blocks: groups stay whole, and rows that are updated move. */
+export const isCutByKey = ({ grouping, backfill }: CutFlow): boolean =>
+  grouping !== undefined || backfill !== undefined;
+
+/** The column whose ranges a flow is cut into; undefined for one batch. */
+export const rangeColumnOf = ({ grouping, backfill }: CutFlow): string | undefined =>
+  backfill?.key[0] ?? grouping?.rangeColumn;
+
+/** The range of a flow that is cut by key from one value to another, as text; null is open. */
+export function keyRange(flow: CutFlow, bounds: { from: string | null; to: string | null }): KeyRange {
+  const column = rangeColumnOf(flow);
+  return { ...(column === undefined ? {} : { column }), ...bounds };
 }
 
 /** What travels for a column: itself, or what it is looked up by. */

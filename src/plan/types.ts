@@ -270,6 +270,8 @@ export interface ResolvedFlow {
   grouping?: Grouping;
   /** It fills an id map of the ledger, whose columns are those of the old key: a key that is there keeps its new id. */
   idMap?: { name: string; new: 'uuid' | 'sequence' };
+  /** The driving table is the target: its rows are updated where they stand, found by this key of theirs. */
+  backfill?: { key: string[] };
   /** Rows of the target that have one key become one, once all flows that fill it are copied. Absent: none may have one key. */
   fusion?: Fusion;
   target: RelationName;

@@ -91,11 +91,15 @@ async function readUnready(ctx: RunContext, flows: FlowRow[]): Promise<ReadonlyS
 const keepsAll = ({ epoch }: Keeper, plan: ResolvedPlan): boolean =>
   readRelations(plan).every((relation) => display(relation) in epoch.relations);
 
+/** Rows that are updated where they stand are read as they are: a snapshot would only keep their old versions from being vacuumed. */
+const needsSnapshot = ({ flows }: ResolvedPlan): boolean =>
+  flows.some(({ backfill }) => backfill === undefined);
+
 /** One look at the copy: keeps the snapshot, cuts what is due, and builds the indexes of tables that are full. */
 export async function copy(ctx: RunContext): Promise<PhaseResult> {
   if (ctx.keeper !== undefined && !ctx.keeper.alive) ctx.keeper = undefined;
   if (ctx.keeper !== undefined && !keepsAll(ctx.keeper, ctx.run.plan)) await closeKeeper(ctx);
-  ctx.keeper ??= await openKeeper(ctx);
+  if (needsSnapshot(ctx.run.plan)) ctx.keeper ??= await openKeeper(ctx);
   const flows = await readFlows(ctx.ledger, ctx.run.id);
   const open = await readOpenTasks(ctx.ledger, ctx.run.id);
   const batches = open.filter((task) => task.kind === 'batch').length;

@@ -1,26 +1,13 @@
-import { RowfleetError } from '../errors.ts';
 import type { LoadedRows } from '../ledger/flows.ts';
 import { faultOfJoin } from '../plan/join-rows.ts';
 import { leaderOf } from '../plan/select.ts';
 import { countSource } from '../plan/source-counts.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
+import { flowNamed } from './flow-named.ts';
 import { findJoinDetails } from './join-details.ts';
 import type { CheckOutcome, CheckSpec, Finding } from './types.ts';
 
 const nothing: LoadedRows = { rowsOut: 0, rowsIn: 0, rowsQuarantined: 0 };
-
-function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {
-  const flow = plan.flows.find((candidate) => candidate.name === name);
-  if (flow !== undefined) return flow;
-  throw new RowfleetError(
-    'CHECK_FLOW_UNKNOWN',
-    `The check is about flow ${name}, which the plan does not have.`,
-    {
-      hint: 'The ledger and the plan do not belong together: start a new run.',
-    },
-  );
-}
 
 /**
  * Driving rows = filtered + unmatched + quarantined + yielding, counted on the source off the copy path; and the rows

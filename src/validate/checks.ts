@@ -30,14 +30,17 @@ export function planChecks(
   incomplete: ReadonlySet<string> = new Set(),
 ): CheckSpec[] {
   const targets = new Map<string, RelationName>();
-  for (const { target } of plan.flows.filter((flow) => !incomplete.has(display(flow.target))))
+  const copied = plan.flows.filter(({ backfill }) => backfill === undefined);
+  const updated = plan.flows.filter(({ backfill }) => backfill !== undefined);
+  for (const { target } of copied.filter((flow) => !incomplete.has(display(flow.target))))
     targets.set(display(target), { schema: target.schema, name: target.name });
   const relations = [...targets.values()];
   const idMaps = new Set(
     plan.flows.flatMap(({ idMap, target }) => (idMap === undefined ? [] : display(target))),
   );
   const basic: CheckSpec[] = [
-    ...plan.flows.map((flow): CheckSpec => ({ check: 'accounting', flow: flow.name })),
+    ...copied.map((flow): CheckSpec => ({ check: 'accounting', flow: flow.name })),
+    ...updated.map((flow): CheckSpec => ({ check: 'backfill', flow: flow.name })),
     // An id map may hold keys of before. Where a digest has to bring the rows over it counts them, too.
     ...relations
       .filter((relation) => !idMaps.has(display(relation)))

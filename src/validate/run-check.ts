@@ -3,6 +3,7 @@ import { leaderOf } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { withoutRows } from '../plan/without-rows.ts';
 import { checkAccounting } from './accounting.ts';
+import { checkBackfill } from './backfill.ts';
 import type { CheckContext } from './check-context.ts';
 import { checkCount } from './count.ts';
 import { checkDigest } from './digest.ts';
@@ -16,6 +17,8 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
       return checkAccounting(ctx, spec);
     case 'count':
       return checkCount(ctx, spec);
+    case 'backfill':
+      return checkBackfill(ctx, spec);
     case 'digest':
       return checkDigest(ctx, spec);
     case 'orphans':

@@ -7,6 +7,8 @@ export type CheckSpec =
   | { check: 'accounting'; flow: string }
   /** Rows the source yields for a target table = rows it holds (less what it held before). */
   | { check: 'count'; relation: RelationName }
+  /** Rows that were updated where they stand hold what the mapping says. */
+  | { check: 'backfill'; flow: string }
   /** The target's rows are the source's rows. */
   | { check: 'digest'; relation: RelationName }
   | { check: 'orphans'; relation: RelationName; name: string; foreignKey: ForeignKey }

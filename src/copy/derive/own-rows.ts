@@ -80,6 +80,13 @@ const lineageOf = (flow: ResolvedFlow): (ResolvedColumn | undefined)[] =>
     flow.columns.find((column) => column.sourceColumn === key && keepsApart(column)),
   );
 
+/** Rows that are updated where they stand are their own: all of them, or those of a batch, are looked at again. */
+function ownOfBackfill(flow: ResolvedFlow, scope: Scope['kind']): OwnRows {
+  if (scope === 'range' || scope === 'keys')
+    throw refused(flow, 'its rows are updated where they stand', asWhole);
+  return { key: flow.backfill!.key, lineage: [], conditions: [] };
+}
+
 /**
  * Finds out how the target rows of a scope are told from all others, from the plan alone.
  * @param rowsBefore rows that the target held before the run
@@ -91,6 +98,7 @@ export function ownRows(
   scope: Scope['kind'],
   rowsBefore: number,
 ): OwnRows {
+  if (flow.backfill !== undefined) return ownOfBackfill(flow, scope);
   const key = targetKey(plan, flow);
   if (scope === 'batch') {
     if (key.length > 0) return { key, lineage: [], conditions: [] };

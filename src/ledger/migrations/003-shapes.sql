@@ -2,7 +2,8 @@
 
 alter table rowfleet.flow
   add column read_with text,                           -- of flows that one COPY feeds: the first of them, which has the batches
-  add column waits_for text[] not null default '{}';   -- flows that must be copied before: what its rows are looked up in
+  add column waits_for text[] not null default '{}',   -- flows that must be copied before: what its rows are looked up in
+  add column bounds text[] not null default '{}';      -- of a flow that is cut by key: what parts its ranges
 alter table rowfleet.task add column outputs jsonb;   -- of a batch that feeds several flows: {flow: {rowsOut, rowsIn}}
 
 -- A map from old keys to new ones is the table rowfleet.id_map_<name> (old_1, …, new_id). It outlives its run.

@@ -1,0 +1,62 @@
+import { display } from '../pg/quote.ts';
+import { setSearchPath } from '../pg/transaction.ts';
+import { backfillDifferences } from '../plan/backfill.ts';
+import { planQuery } from '../plan/plan-query.ts';
+import { countOutputs } from '../plan/source-counts.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
+import type { CheckContext } from './check-context.ts';
+import { excerpt, excerpts } from './excerpt.ts';
+import { flowNamed } from './flow-named.ts';
+import type { CheckOutcome, CheckSpec, Finding, FindingDetail } from './types.ts';
+
+/** Differing rows that a finding shows. */
+const shown = 10;
+
+async function findDetails(ctx: CheckContext, flow: ResolvedFlow): Promise<FindingDetail[]> {
+  const { key } = flow.backfill!;
+  const { rows } = await planQuery<Record<string, string | null>>(
+    ctx.target,
+    `${backfillDifferences(flow)} limit ${shown}`,
+  );
+  return rows.flatMap((row) =>
+    flow.columns.flatMap(({ name }, i): FindingDetail[] => {
+      const [expected, found] = [row[`w${i + 1}`] ?? null, row[`t${i + 1}`] ?? null];
+      if (expected === found) return [];
+      const values = key.map((column, k) => [column, excerpt(row[`k${k + 1}`] ?? null)]);
+      return [
+        { key: Object.fromEntries(values), column: name, problem: 'different', ...excerpts(expected, found) },
+      ];
+    }),
+  );
+}
+
+/** Each row that the mapping yields holds what it says, in one snapshot of the database that both sides are. */
+export async function checkBackfill(
+  ctx: CheckContext,
+  spec: Extract<CheckSpec, { check: 'backfill' }>,
+): Promise<CheckOutcome> {
+  const flow = flowNamed(ctx.plan, spec.flow);
+  const relation = flow.target;
+  await setSearchPath(ctx.target, ctx.plan.target.searchPath);
+  const rows = await countOutputs(ctx.target, flow);
+  const copied = ctx.cancelled?.[flow.name];
+  if (copied !== undefined) {
+    const summary = `flow ${flow.name} was cancelled with ${Math.max(0, rows - copied)} of ${rows} rows not updated`;
+    return {
+      rows,
+      findings: [{ check: 'cancelled', relation, summary, details: [] }],
+      evidence: { rows, copied },
+    };
+  }
+  const counted = await planQuery<{ n: string }>(
+    ctx.target,
+    `select pg_catalog.count(*) as n from (${backfillDifferences(flow)}) as d`,
+  );
+  const different = Number(counted.rows[0]!.n);
+  const findings: Finding[] = [];
+  if (different > 0) {
+    const summary = `${display(relation)}: ${different} of ${rows} rows do not hold what flow ${flow.name} says; rows that were written since are updated with requeue --reload --flow`;
+    findings.push({ check: 'backfill', relation, summary, details: await findDetails(ctx, flow) });
+  }
+  return { rows, findings, evidence: { rows, different } };
+}
