@@ -63,6 +63,7 @@ export class RowDecoder {
       const key: (string | null)[] = [];
       for (let i = 0; i < width; i++) {
         const end = text.indexOf(i === width - 1 ? '\n' : '\t', at);
+        if (end === -1) throw new RowfleetError('COPY_TEXT', 'the source sent a row of another width');
         const field = text.slice(at, end);
         const column = i - this.#before;
         if (column < 0) key.push(keyField(field));

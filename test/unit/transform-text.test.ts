@@ -124,6 +124,8 @@ describe('values are read from the text of COPY', () => {
     decoder.push(Buffer.from('abc'));
     expect(() => decoder.end()).toThrow('within a row');
     expect(() => new RowDecoder([input('a', 'text')]).push(Buffer.of(0xe9, 0x0a))).toThrow('not UTF-8');
+    const two = [input('a', 'text'), input('b', 'text')];
+    expect(() => new RowDecoder(two).push(Buffer.from('a\tb\nc\n'))).toThrow('another width');
     expect(() => new RowDecoder([input('a', 'text')]).push(Buffer.from('a\tb\n'))).toThrow(
       '2 columns instead of 1',
     );
