@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCancel } from './commands/cancel.ts';
 import { addGenerateConfig } from './commands/generate-config.ts';
+import { addIds } from './commands/ids.ts';
 import { addLoader } from './commands/loader.ts';
 import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
@@ -66,6 +67,7 @@ export function buildProgram(): Command {
   addRevise(program);
   addValidate(program);
   addStatus(program);
+  addIds(program);
   addScheduler(program);
   addLoader(program);
   addValidator(program);

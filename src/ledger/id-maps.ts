@@ -69,3 +69,31 @@ export async function readIdMaps(on: Queryable): Promise<IdMapSummary[]> {
   }
   return found;
 }
+
+/**
+ * The new ids of some old keys, as text, in their order; null for a key that the map does not have. The keys' parts are text as
+ * PostgreSQL reads their types.
+ */
+export async function findNewIds(on: Queryable, map: IdMap, keys: string[][]): Promise<(string | null)[]> {
+  const places = keys.map((key, row) => {
+    const parts = key.map((_, i) => `$${row * map.oldTypes.length + i + 1}::${map.oldTypes[i]}`);
+    return `(${row}, ${parts.join(', ')})`;
+  });
+  if (places.length === 0) return [];
+  const old = map.oldTypes.map((_, i) => oldColumn(i));
+  const { rows } = await on.query(
+    `select m.new_id::text as id from (values ${places.join(', ')}) as k (n, ${old.join(', ')})
+       left join ${qualified(idMapTable(map.name))} m using (${old.join(', ')}) order by k.n`,
+    keys.flat(),
+  );
+  return rows.map(({ id }: { id: string | null }) => id);
+}
+
+/** Takes the id maps out of the ledger into a schema of the target, which is made where it is not there. */
+export async function moveIdMaps(on: Session, schema: string): Promise<void> {
+  const { rows } = await on.query<{ name: string }>('select name from rowfleet.id_map order by name');
+  if (rows.length > 0) await on.query(`create schema if not exists ${ident(schema)}`);
+  for (const { name } of rows)
+    await on.query(`alter table ${qualified(idMapTable(name))} set schema ${ident(schema)}`);
+  await on.query('delete from rowfleet.id_map');
+}

@@ -7,18 +7,8 @@ import { holdText } from '../../hold-text.ts';
 import { bytes, count, duration, percent, plural, timeOfDay } from '../../units.ts';
 import { type Palette, palette } from './color.ts';
 import { renderFindings } from './findings.ts';
-import { codeOf, left, printable, right, widthOf } from './text.ts';
-
-/** Cells as lines with aligned columns; the columns in `numeric` stand on the right. */
-function table(rows: string[][], numeric: number[]): string[] {
-  const widths = (rows[0] ?? []).map((_, i) => Math.max(...rows.map((row) => widthOf(row[i] ?? ''))));
-  return rows.map((row) =>
-    row
-      .map((cell, i) => (numeric.includes(i) ? right(cell, widths[i]!) : left(cell, widths[i]!)))
-      .join('  ')
-      .trimEnd(),
-  );
-}
+import { table } from './table.ts';
+import { codeOf, printable } from './text.ts';
 
 /** The runs of a target as a table, newest first. */
 export function renderRuns(runs: RunSummary[], color: boolean): string[] {
