@@ -7,6 +7,9 @@ export function addPlan(program: Command): void {
     .command('plan')
     .summary('show what a plan means')
     .description('Looks at a plan against both databases. Writes nothing to either.')
-    .addHelpText('after', '\nExample:\n  rowfleet plan explain -c plan.yaml');
+    .addHelpText(
+      'after',
+      '\nIt takes --json and --no-color: rowfleet plan explain --help.\n\nExample:\n  rowfleet plan explain -c plan.yaml',
+    );
   addExplain(group);
 }
