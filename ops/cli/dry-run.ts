@@ -1,36 +1,38 @@
-import type { CapturedObject, KeptObject, RestorePhase } from '../../src/constraints/types.ts';
-import { type FlowStatements, previewRun } from '../../src/control/preview.ts';
-import { display } from '../../src/pg/quote.ts';
+import { previewRun } from '../../src/control/preview/preview.ts';
+import { usageError } from '../../src/errors.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
 import { plural } from '../units.ts';
 import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
+import { onInterruption } from './interruption.ts';
 import type { PlanFile } from './plan-file.ts';
-import { type Palette, palette, wantsColor } from './render/color.ts';
+import { renderActions } from './render/actions.ts';
+import { palette, wantsColor } from './render/color.ts';
+import { columnsOf } from './render/columns.ts';
+import { renderForecast } from './render/forecast.ts';
+import { countRefused, renderSample } from './render/sample.ts';
 import { printable } from './render/text.ts';
 import { withResolvedPlan } from './resolve-file.ts';
 
-/** A statement on lines of its own, indented, with nothing in it that a terminal would obey. */
-function statement(sql: string): string[] {
-  const lines = sql.split('\n').map((line) => line.trimEnd());
-  return lines.filter((line) => line !== '').map((line) => `    ${printable(line)}`);
+export interface DryRunOptions extends CommonOptions {
+  /** Driving rows of each flow that are shown before and after, as it was given. */
+  sample?: string;
 }
 
-function flowLines(flows: FlowStatements[], paint: Palette): string[] {
-  return flows.flatMap(({ flow, from, to, format, copyOut, copyIn }) => [
-    `  ${paint.strong(printable(flow))}: ${printable(from)} → ${printable(to)} (${format})`,
-    ...statement(copyOut[0] ?? ''),
-    ...(copyOut.length > 1 ? [`    … and ${plural(copyOut.length - 1, 'more leaf', 'more leaves')}`] : []),
-    ...statement(copyIn),
-  ]);
-}
+const defaultSample = 5;
+const mostSample = 500;
 
-function objectLines(objects: CapturedObject[], pick: (object: CapturedObject) => string[]): string[] {
-  return objects.flatMap((object) => pick(object).flatMap((sql) => statement(`${sql};`)));
+/** How many rows to show. Throws SAMPLE_INVALID. */
+function sampleOf({ sample }: DryRunOptions): number {
+  if (sample === undefined) return defaultSample;
+  const most = /^\d{1,4}$/.test(sample) ? Number(sample) : Number.POSITIVE_INFINITY;
+  if (most <= mostSample) return most;
+  throw usageError(
+    'SAMPLE_INVALID',
+    `--sample must be a whole number up to ${mostSample}, not "${sample}"`,
+    `${defaultSample} rows of each flow are shown without it, none with --sample 0`,
+  );
 }
-
-const keptLine = (kept: KeptObject): string =>
-  `    ${kept.kind} ${printable(kept.name)} on ${printable(display(kept.relation))}: ${printable(kept.reason)}`;
 
 function databaseLine(role: string, label: string, version: number, encoding: string): string {
   const readable = `${Math.floor(version / 10_000)}.${version % 10_000}`;
@@ -48,42 +50,53 @@ function headLines(file: PlanFile, resolved: ResolvedPlan): string[] {
   ];
 }
 
-/**
- * `migrate --dry-run`: preflight as in a real run, then the resolved plan and the statements that it would execute.
- * Nothing is written to either database: schema files are tried in a transaction that is rolled back.
- */
-export async function printPlanOfAction(file: PlanFile, options: CommonOptions): Promise<ExitCode> {
-  await withResolvedPlan(file, options, 'try', async (resolved, target) => {
-    const { flows, objects, kept } = await previewRun(resolved, target);
+/** Ends at the first signal: the servers roll back what is open, and nothing was written anyway. */
+function endOnInterruption(): () => void {
+  const { signal, release } = onInterruption();
+  const end = () => {
+    process.stderr.write('interrupted: nothing was written\n');
+    process.exit(exitCode.interrupted);
+  };
+  signal.addEventListener('abort', end, { once: true });
+  return release;
+}
+
+async function print(file: PlanFile, options: DryRunOptions, sample: number): Promise<void> {
+  await withResolvedPlan(file, options, 'try', async (resolved, target, source) => {
+    const { actions, forecast, samples } = await previewRun(resolved, source, target, { sample });
     if (options.json === true) {
-      emit('dry-run', { plan: resolved, schema: file.plan.schema, flows, objects, kept });
+      emit('dry-run', { plan: resolved, schema: file.plan.schema, ...actions, forecast });
+      for (const each of samples) emit('sample', each);
       return;
     }
     const paint = palette(wantsColor(process.stdout, options.color));
-    const back = (phase: RestorePhase) =>
-      objectLines(
-        objects.filter((object) => object.phase === phase),
-        (one) => one.bringBack,
-      );
-    const section = (title: string, lines: string[]) => (lines.length === 0 ? [] : ['', title, ...lines]);
+    const order = forecast.flows.map(({ flow }) => flow);
+    const refused = samples.reduce((sum, each) => sum + countRefused(each), 0);
     say(
       ...headLines(file, resolved),
-      ...section(
-        'schema files, applied first',
-        file.plan.schema.map((name) => `    ${printable(name)}`),
-      ),
-      ...section('copied, in ranges of these', flowLines(flows, paint)),
-      ...section(
-        'taken down before copying',
-        objectLines(objects.toReversed(), (one) => one.takeDown),
-      ),
-      ...section('brought back when a table is copied', back('index')),
-      ...section('brought back when the validator has found nothing', back('constrain')),
-      ...section('done at the end', back('finish')),
-      ...section('stays up', kept.map(keptLine)),
+      ...renderActions(actions, order, file.plan.schema, paint),
+      ...renderForecast(forecast, columnsOf(process.stdout), paint),
+      ...samples.flatMap((each) => renderSample(each, paint)),
       '',
+      ...(refused === 0
+        ? []
+        : [paint.warn(`of the samples, ${plural(refused, 'row')} would be refused: see above`)]),
       'nothing was written',
     );
   });
-  return exitCode.verified;
+}
+
+/**
+ * `migrate --dry-run`: preflight as in a real run, then what it would execute, what that will come to, and some rows before and after.
+ * Nothing is written to either database: schema files are tried in a transaction that is rolled back.
+ */
+export async function dryRun(file: PlanFile, options: DryRunOptions): Promise<ExitCode> {
+  const sample = sampleOf(options);
+  const release = endOnInterruption();
+  try {
+    await print(file, options, sample);
+    return exitCode.verified;
+  } finally {
+    release();
+  }
 }

@@ -43,7 +43,7 @@ async function resolveWith<R, T>(
     let notApplied: SchemaFileError | undefined;
     if (schema !== 'skip' && (await schemaIsMissing(file.plan, target)))
       notApplied = await tryApplySchema(target, file.plan);
-    else await target.query('set transaction read only');
+    await target.query('set transaction read only'); // Whatever is called from here on.
     const { resolved, problems } = await resolve(source, target);
     judge(notApplied === undefined ? problems : [...problems, problemOf(notApplied)], options);
     if (resolved === undefined) throw new PlanError(problems);

@@ -7,7 +7,7 @@ import { namingHolders } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
 
 /** A sequence that gives a column its values: its own (serial, identity) or one that its default calls. */
-interface ColumnSequence {
+export interface ColumnSequence {
   sequence: RelationName;
   table: RelationName;
   column: string;
@@ -47,7 +47,8 @@ const query = `
   join pg_catalog.pg_type t on t.oid = a.atttypid
   order by 1, 2, 3`;
 
-async function readSequences(session: Session, tables: RelationName[]): Promise<ColumnSequence[]> {
+/** The sequences behind columns of the given tables. */
+export async function readSequences(session: Session, tables: RelationName[]): Promise<ColumnSequence[]> {
   const { rows } = await session.query<ColumnSequence>(query, [tables.map(qualified)]);
   return rows;
 }

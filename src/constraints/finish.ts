@@ -2,7 +2,7 @@ import { qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
-import { finishSequences } from './finish-sequences.ts';
+import { type ColumnSequence, finishSequences, readSequences } from './finish-sequences.ts';
 import { readLoadedRelations } from './loaded-relations.ts';
 import { namingHolders } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';
@@ -29,6 +29,25 @@ export async function finishObjects(
       )),
     ];
   });
+}
+
+/** What of the finishing steps can be told before the copy. */
+export interface ForeseenFinish {
+  /** Set past the highest value that source and target hold when the copy is complete. */
+  sequences: Pick<ColumnSequence, 'sequence' | 'table' | 'column'>[];
+  /** Statistics and materialized views. */
+  objects: CapturedObject[];
+}
+
+/** The same steps before a run, as far as the catalog tells them. Only reads, in the caller's transaction on the target. */
+export async function foreseeFinish(target: Session, plan: ResolvedPlan): Promise<ForeseenFinish> {
+  const tables = plan.targets.map(({ schema, name }) => ({ schema, name, nonEmpty: true }));
+  const loaded = await readLoadedRelations(target, tables);
+  const oids = loaded.map((relation) => relation.oid);
+  return {
+    sequences: await readSequences(target, loaded),
+    objects: [...tables.map(analyze), ...(await refreshViews(target, oids))],
+  };
 }
 
 function analyze({ schema, name }: RelationName): CapturedObject {

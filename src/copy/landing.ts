@@ -10,6 +10,9 @@ export interface Landing {
   flow: ResolvedFlow;
   /** `COPY … FROM STDIN`. */
   statement: string;
+  /** What `open` and `close` run, for those who only want to see it. */
+  before: string[];
+  after: string[];
   /** Makes room for a range. */
   open(target: Session): Promise<void>;
   /** Brings what was copied into the table. Returns how many rows that were; undefined where they are there already. Throws RowRefused. */
@@ -21,6 +24,8 @@ function direct(flow: ResolvedFlow, into: RelationName): Landing {
   return {
     flow,
     statement: `copy ${qualified(into)}${columns} from stdin (format ${flow.format})`,
+    before: [],
+    after: [],
     open: async () => {},
     close: async () => undefined,
   };
@@ -29,20 +34,26 @@ function direct(flow: ResolvedFlow, into: RelationName): Landing {
 function staged(flow: ResolvedFlow, into: RelationName, number: number): Landing {
   const name = `rowfleet_load_${number}`;
   const stage = `pg_temp.${name}`;
+  const create = `create temporary table ${name} (${stageDefinition(flow)}) on commit drop`;
+  const [analyze, drop] = [`analyze ${stage}`, `drop table ${stage}`];
+  const missing = missingKeys(flow, stage);
+  const land = landFromStage(flow, stage, into);
   return {
     flow,
     statement: `copy ${stage} from stdin (format ${flow.format})`,
+    before: [create],
+    after: [analyze, ...missing.map(({ sql }) => sql), land, drop],
     async open(target) {
-      await target.query(`create temporary table ${name} (${stageDefinition(flow)}) on commit drop`);
+      await target.query(create);
     },
     async close(target) {
-      await target.query(`analyze ${stage}`);
-      for (const { sql, column, message } of missingKeys(flow, stage)) {
+      await target.query(analyze);
+      for (const { sql, column, message } of missing) {
         const { rowCount } = await planQuery(target, sql);
         if (rowCount !== 0) throw new RowRefused('LOOKUP_MISSED', message, { stage: 'load', column });
       }
-      const { rowCount } = await planQuery(target, landFromStage(flow, stage, into));
-      await target.query(`drop table ${stage}`);
+      const { rowCount } = await planQuery(target, land);
+      await target.query(drop);
       // What an id map had already is in it as well.
       return flow.idMap === undefined ? (rowCount ?? 0) : undefined;
     },

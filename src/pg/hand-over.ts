@@ -11,7 +11,7 @@ export type HandedRecord = (string | null)[];
  */
 export async function handOver(
   session: Session,
-  purpose: 'excluded' | 'edited' | 'kept',
+  purpose: 'excluded' | 'edited' | 'kept' | 'sampled',
   name: string,
   records: HandedRecord[],
 ): Promise<string> {

@@ -79,32 +79,42 @@ export function fuseStatement(
 }
 
 /**
- * Creates a table like a target one, for rows that flows put there instead: with its defaults, and its checks where each row
- * has to hold them by itself; columns may be NULL that a row may lack. With the columns of the order where rows are fused.
+ * The statements that create a table like a target one, for rows that flows put there instead: with its defaults, and its checks
+ * where each row has to hold them by itself; columns may be NULL that a row may lack. With the columns of the order where
+ * rows are fused.
  * @param name the new table as SQL
  */
-export async function createLike(
+export async function likeStatements(
   session: Session,
   name: string,
   flows: ResolvedFlow[],
   { temporary = false } = {},
-): Promise<void> {
+): Promise<string[]> {
   const [{ target, fusion }] = flows as [ResolvedFlow];
   const whole = fusion?.rule !== 'merge';
   const order = fusion?.order.map(({ column }) => `, ${ident(column.name)} ${column.targetType}`) ?? [];
   const extra = fusion === undefined ? '' : `${order.join('')}, ${ident(flowColumn)} pg_catalog.int4`;
-  const including = whole ? 'including defaults including constraints' : '';
-  await session.query(
-    `create ${temporary ? 'temporary ' : ''}table ${name} (like ${qualified(target)} ${including}${extra})`,
-  );
+  const including = whole ? ' including defaults including constraints' : '';
   const { rows } = await session.query<{ name: string }>(
     `select attname::text as name from pg_catalog.pg_attribute
-      where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped and attnotnull`,
-    [name],
+      where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped and attnotnull order by attnum`,
+    [qualified(target)],
   );
   const always = (column: string) =>
     flows.every(({ columns }) => columns.some((each) => each.name === column));
-  for (const column of rows.map((row) => row.name))
-    if (!whole || temporary || !always(column))
-      await session.query(`alter table ${name} alter column ${ident(column)} drop not null`);
+  const optional = rows.filter((row) => !whole || temporary || !always(row.name));
+  return [
+    `create ${temporary ? 'temporary ' : ''}table ${name} (like ${qualified(target)}${including}${extra})`,
+    ...optional.map((row) => `alter table ${name} alter column ${ident(row.name)} drop not null`),
+  ];
+}
+
+/** Creates such a table. */
+export async function createLike(
+  session: Session,
+  name: string,
+  flows: ResolvedFlow[],
+  options: { temporary?: boolean } = {},
+): Promise<void> {
+  for (const statement of await likeStatements(session, name, flows, options)) await session.query(statement);
 }

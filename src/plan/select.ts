@@ -62,6 +62,10 @@ export function keyRange(flow: CutFlow, bounds: { from: string | null; to: strin
 /** What travels for a column: itself, or what it is looked up by. */
 export const carriedFor = (column: ResolvedColumn): ResolvedColumn[] => column.lookup?.by ?? [column];
 
+/** SQL: a value as the text that COPY writes for it. A cast to text is another one for some types. */
+export const asCopied = (value: string): string =>
+  `case when ${value} is not distinct from null then null else pg_catalog.format('%s', ${value}) end`;
+
 /** The columns that travel: each of the target's, and what rows with one key are put into order by. */
 export const carried = ({ columns, fusion }: Pick<ResolvedFlow, 'columns' | 'fusion'>): ResolvedColumn[] => [
   ...columns.flatMap(carriedFor),

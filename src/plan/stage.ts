@@ -19,7 +19,8 @@ export const stageDefinition = (flow: ResolvedFlow): string =>
     .map(({ targetType }, i) => `c${i + 1} ${targetType}`)
     .join(', ');
 
-interface LookedUp {
+/** A column that is looked up, and how. */
+export interface LookedUp {
   column: ResolvedColumn;
   lookup: ResolvedLookup;
   alias: string;
@@ -30,7 +31,7 @@ interface LookedUp {
 }
 
 /** The values of each landing column, with the stage as `s`, and the columns that are looked up. */
-function layOut(flow: ResolvedFlow): { values: string[]; lookups: LookedUp[] } {
+export function layOut(flow: ResolvedFlow): { values: string[]; lookups: LookedUp[] } {
   let next = 0;
   const lookups: LookedUp[] = [];
   const values = flow.columns.map((column, i) => {

@@ -57,7 +57,7 @@ const rowsAtOnce = 2_000_000;
 const mostParts = 16;
 
 /** What is to be done with candidates before anything is built on their target table. */
-function fusions(runId: string, plan: ResolvedPlan, estimates: Estimate[]): CapturedObject[] {
+export function fusions(runId: string, plan: ResolvedPlan, estimates: Estimate[]): CapturedObject[] {
   return candidateTables(runId, plan).flatMap(({ relation, candidates }) => {
     const into = estimates.filter(({ target }) => target === display(relation));
     const rows = into.reduce((sum, { estimatedRows }) => sum + estimatedRows, 0);

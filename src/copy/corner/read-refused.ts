@@ -4,7 +4,7 @@ import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
-import { carriedFor, fromClause, whereClause } from '../../plan/select.ts';
+import { asCopied, carriedFor, fromClause, whereClause } from '../../plan/select.ts';
 import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
@@ -32,9 +32,7 @@ function drivingSelect({ drivingKey }: ResolvedFlow, leaf: Leaf, tid: string): s
     from only ${qualified(leaf)} as d where d.ctid = ${literal(tid)}::pg_catalog.tid`;
 }
 
-// `format` writes a value as COPY does; a cast to text does not for every type.
-const copied = (_: unknown, i: number): string =>
-  `case when r.c${i + 1} is not distinct from null then null else pg_catalog.format('%s', r.c${i + 1}) end`;
+const copied = (_: unknown, i: number): string => asCopied(`r.c${i + 1}`);
 
 const rowsOf = (flow: ResolvedFlow, leaf: Leaf, tid: string): string =>
   `${fromClause(flow, leaf)} ${whereClause(flow, [`${flow.alias}.ctid = ${literal(tid)}::pg_catalog.tid`])}`;

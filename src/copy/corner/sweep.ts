@@ -1,9 +1,7 @@
-import type { Refusal } from '../../ledger/quarantine.ts';
 import { refusalMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
-import { display, ident, literal, qualified } from '../../pg/quote.ts';
+import { display, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { batchSelect, type TidRange } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
@@ -12,15 +10,10 @@ import { underBothSavepoints } from '../both-savepoints.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf, stageOf } from './refusal.ts';
+import { ruleChecks, type SetCheck } from './rule-checks.ts';
 import { readTargetRules, type TargetRules } from './target-rules.ts';
 
 const stage = 'pg_temp.rowfleet_stage';
-
-/** Something that rows on the stage may be refused by: SQL that gives `tid`, `code` where it is not known before, and `behind` (`CorneredRow`). */
-interface SetCheck {
-  sql: string;
-  refusal: Pick<Refusal, 'column' | 'constraint'> & { code?: string };
-}
 
 /** Runs SQL of the sweep under a savepoint: what it cannot tell is left to halving. */
 async function attempt<T>(target: Session, fn: () => Promise<T>, otherwise: T): Promise<T> {
@@ -83,40 +76,6 @@ async function createReaders(target: Session, { columns, readsInputErrors }: Tar
   }
 }
 
-function ruleChecks({ columns, checks, uniques }: TargetRules, table: string): SetCheck[] {
-  const rows = `(select s.tid, ${columns.map(({ name, type }, i) => `s.c${i + 1}::${type} as ${ident(name)}`).join(', ')} from ${stage} s offset 0) as r`;
-  const equal = (key: string[]) => key.map((name) => `t.${ident(name)} = r.${ident(name)}`).join(' and ');
-  return [
-    ...columns.flatMap(({ name, notNull }, i): SetCheck[] =>
-      notNull
-        ? [
-            {
-              sql: `select s.tid from ${stage} s where s.c${i + 1} is null`,
-              refusal: { code: sqlStates.notNullViolation, column: name },
-            },
-          ]
-        : [],
-    ),
-    ...checks.map(
-      ({ name, expression }): SetCheck => ({
-        sql: `select tid from ${rows} where not (${expression})`,
-        refusal: { code: sqlStates.checkViolation, constraint: name },
-      }),
-    ),
-    ...uniques.map(
-      ({ name, key }): SetCheck => ({
-        sql: `select tid, case when not held then first end as behind from (
-            select r.tid, pg_catalog.row_number() over same as nth, pg_catalog.first_value(r.tid) over same as first,
-                   exists (select from ${table} as t where ${equal(key)}) as held
-              from ${rows} where ${key.map((column) => `r.${ident(column)} is not null`).join(' and ')}
-            window same as (partition by ${key.map((column) => `r.${ident(column)}`).join(', ')} order by r.tid::pg_catalog.tid)) as r
-          where nth > 1 or held`,
-        refusal: { code: sqlStates.uniqueViolation, constraint: name },
-      }),
-    ),
-  ];
-}
-
 /** Takes what a check finds off the stage, so that a row is refused once, by the first. */
 async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<CorneredRow[]> {
   const found = await attempt(
@@ -160,7 +119,7 @@ export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<Cor
     const rules = await readTargetRules(target, flow);
     const found = await fillStage(ctx, ranges);
     await createReaders(target, rules);
-    for (const check of [...typeChecks(rules), ...ruleChecks(rules, qualified(flow.target))]) {
+    for (const check of [...typeChecks(rules), ...ruleChecks(rules, stage, qualified(flow.target))]) {
       ctx.signal.throwIfAborted();
       found.push(...(await take(ctx, check)));
     }

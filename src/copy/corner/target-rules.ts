@@ -17,8 +17,8 @@ export interface TargetRules {
 export async function readTargetRules(target: Session, flow: ResolvedFlow): Promise<TargetRules> {
   const relation = [qualified(flow.target)];
   const { rows: attributes } = await target.query(
-    `select attnum, attname::text as name, pg_catalog.format_type(atttypid, atttypmod) as type, attnotnull as "notNull"
-       from pg_catalog.pg_attribute where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped`,
+    `select attnum, attname::text as name, pg_catalog.format_type(atttypid, atttypmod) as type, attnotnull or typnotnull as "notNull"
+       from pg_catalog.pg_attribute join pg_catalog.pg_type t on t.oid = atttypid where attrelid = $1::pg_catalog.regclass and attnum > 0 and not attisdropped`,
     relation,
   );
   const { rows: checks } = await target.query(

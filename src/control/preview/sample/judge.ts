@@ -1,0 +1,169 @@
+import { ruleChecks } from '../../../copy/corner/rule-checks.ts';
+import { readTargetRules } from '../../../copy/corner/target-rules.ts';
+import { refusalMessage } from '../../../pg/errors.ts';
+import { type HandedRecord, handed, handOver } from '../../../pg/hand-over.ts';
+import { display, ident, qualified } from '../../../pg/quote.ts';
+import type { Session } from '../../../pg/session.ts';
+import { sqlStates } from '../../../pg/sql-states.ts';
+import { planQuery } from '../../../plan/plan-query.ts';
+import { asCopied, carried, carriedFor } from '../../../plan/select.ts';
+import { type LookedUp, layOut } from '../../../plan/stage.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
+import { findMisfits } from './judge-types.ts';
+import type { SampledRefusal, SampledRow, SampledValue } from './types.ts';
+import { tryQuery } from './yielded.ts';
+
+/** A row on its way: what travels for it, and what has become of it. */
+interface Travelling {
+  texts: HandedRecord;
+  row: SampledRow;
+}
+
+const refuse = ({ row }: Travelling, refusal: Omit<SampledRefusal, 'side'>): number =>
+  row.refusals.push({ side: 'target', ...refusal });
+
+/** The flow that fills a table which is empty as yet; undefined where what is there now is what will be. */
+function fills(
+  plan: ResolvedPlan,
+  { relation, idMap }: NonNullable<ResolvedColumn['lookup']>,
+): string | undefined {
+  if (idMap !== undefined) return `new id of id map ${idMap}`;
+  const filling = plan.flows.some(({ target }) => display(target) === display(relation));
+  return filling ? `looked up once ${display(relation)} is filled` : undefined;
+}
+
+async function judgeTypes(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string[]> {
+  const columns = flow.columns.flatMap((column) =>
+    carriedFor(column).map(({ targetType }) => ({ name: column.name, type: targetType })),
+  );
+  const types = columns.map(({ type }) => type);
+  const found = await tryQuery(target, 'target', () =>
+    findMisfits(
+      target,
+      types,
+      rows.map(({ texts }) => texts),
+    ),
+  );
+  if (found.error !== undefined) return [`types were not looked at: ${found.error.message}`];
+  for (const { row, column, code, message } of found.value)
+    refuse(rows[row]!, { column: columns[column]!.name, code, message });
+  return [];
+}
+
+/** Rows with their values as the types of what they travel in, as a FROM item `s` with n and c1…cn. */
+async function typedRows(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string> {
+  const records = rows.map(({ texts }, n): HandedRecord => [String(n), ...texts]);
+  const from = await handOver(target, 'sampled', 'rows', records);
+  const fields = carried(flow).map(({ targetType }, i) => `${handed(i + 1)}::${targetType} as c${i + 1}`);
+  return `(select ${[`${handed(0)}::pg_catalog.int4 as n`, ...fields].join(', ')} from ${from} offset 0) as s`;
+}
+
+async function lookUp(
+  target: Session,
+  flow: ResolvedFlow,
+  rows: Travelling[],
+  { column, lookup, alias, same, keys }: LookedUp,
+): Promise<string[]> {
+  const given = keys.map((key) => `${key} is not null`).join(' and ');
+  const looked = `${alias}_found`;
+  const found = await tryQuery(target, 'target', async () =>
+    planQuery<{ n: number; given: boolean; found: boolean; value: string | null }>(
+      target,
+      `select s.n, ${given} as given, ${looked}.there is not null as found, ${asCopied(`${looked}.taken`)} as value
+         from ${await typedRows(target, flow, rows)}
+         left join lateral (select true as there, ${alias}.${ident(lookup.take)} as taken
+           from ${qualified(lookup.relation)} as ${alias} where ${same}) as ${looked} on true order by s.n`,
+    ),
+  );
+  if (found.error !== undefined) return [`${column.name} was not looked up: ${found.error.message}`];
+  for (const { n, given, found: isThere, value } of found.value.rows) {
+    const travelling = rows[n]!;
+    travelling.row.values.find((each) => each.column === column.name)!.value = value;
+    if (given && !isThere && lookup.missing === 'error')
+      refuse(travelling, {
+        column: column.name,
+        code: 'LOOKUP_MISSED',
+        message: `the key for ${column.name} is not in ${display(lookup.relation)}`,
+      });
+  }
+  return [];
+}
+
+/** NOT NULL, CHECK and unique keys, as far as their columns are known. */
+async function judgeRules(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string[]> {
+  const known = flow.columns.filter(({ name }) =>
+    rows.every(({ row }) => row.values.find(({ column }) => column === name)?.pending === undefined),
+  );
+  // What is put together of several rows has to hold them only then.
+  if (known.length === 0 || rows.length === 0 || flow.fusion?.rule === 'merge') return [];
+  const read = await tryQuery(target, 'target', () => readTargetRules(target, { ...flow, columns: known }));
+  if (read.error !== undefined) return [`its table was not looked at: ${read.error.message}`];
+  const rules = read.value;
+  const records = rows.map(({ row }, n): HandedRecord => {
+    const value = (name: string) => row.values.find(({ column }) => column === name)!.value;
+    return [`(${n},1)`, ...known.map(({ name }) => value(name))];
+  });
+  const from = await handOver(target, 'sampled', 'rules', records);
+  const fields = known.map((_, i) => `${handed(i + 1)} as c${i + 1}`);
+  const stage = `(select ${[`${handed(0)} as tid`, ...fields].join(', ')} from ${from})`;
+  const uniques = flow.fusion === undefined ? rules.uniques : [];
+  const remarks: string[] = [];
+  for (const { sql, refusal } of ruleChecks({ ...rules, uniques }, stage, qualified(flow.target))) {
+    const found = await tryQuery(target, 'target', () =>
+      planQuery<{ tid: string; behind?: string | null }>(target, sql),
+    );
+    const { code = '', ...what } = refusal;
+    if (found.error !== undefined)
+      remarks.push(`${what.constraint ?? what.column} was not looked at: ${found.error.message}`);
+    else {
+      for (const { tid, behind } of found.value.rows) {
+        // Rows of several groups may be those of one.
+        if (behind && flow.grouping?.kind === 'group') continue;
+        refuse(rows[Number(/\d+/.exec(tid)![0])]!, {
+          code,
+          ...what,
+          message:
+            code === sqlStates.uniqueViolation
+              ? `its key is ${behind ? 'twice in this sample' : 'in the table already'}`
+              : refusalMessage(code, []),
+          ...(code === sqlStates.uniqueViolation && { hint: true as const }),
+        });
+      }
+    }
+  }
+  return remarks;
+}
+
+function travellingOf(plan: ResolvedPlan, flow: ResolvedFlow, texts: HandedRecord): Travelling {
+  let next = 0;
+  const values = flow.columns.map((column): SampledValue => {
+    const own = texts.slice(next, next + carriedFor(column).length);
+    next += own.length;
+    if (column.lookup === undefined) return { column: column.name, value: own[0]! };
+    const pending = own.includes(null) ? undefined : fills(plan, column.lookup);
+    return { column: column.name, value: null, ...(pending !== undefined && { pending }) };
+  });
+  return { texts, row: { values, refusals: [] } };
+}
+
+const inOrder = ({ row }: Travelling): boolean => row.refusals.length === 0;
+
+/**
+ * Says of rows that a flow yields what the target would make of them, and nothing is written: types, keys that are looked up, NOT NULL, CHECK
+ * and unique keys. `target` is in a transaction with the plan's search_path. Rows come back as they were given.
+ * @param yielded of each row the texts of what travels
+ */
+export async function judge(
+  target: Session,
+  plan: ResolvedPlan,
+  flow: ResolvedFlow,
+  yielded: HandedRecord[],
+): Promise<{ rows: SampledRow[]; remarks: string[] }> {
+  const rows = yielded.map((texts) => travellingOf(plan, flow, texts));
+  const remarks = await judgeTypes(target, flow, rows);
+  for (const lookedUp of layOut(flow).lookups)
+    if (fills(plan, lookedUp.lookup) === undefined)
+      remarks.push(...(await lookUp(target, flow, rows.filter(inOrder), lookedUp)));
+  remarks.push(...(await judgeRules(target, flow, rows.filter(inOrder))));
+  return { rows: rows.map(({ row }) => row), remarks };
+}

@@ -1,0 +1,220 @@
+import { readColumns } from '../../../catalog/columns.ts';
+import type { Estimate } from '../../../copy/estimate.ts';
+import { display, ident, literal, qualified } from '../../../pg/quote.ts';
+import type { Session } from '../../../pg/session.ts';
+import { setSearchPath } from '../../../pg/transaction.ts';
+import { planQuery } from '../../../plan/plan-query.ts';
+import { asCopied, carried, leaderOf, readTogether, selectRows } from '../../../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
+import { judge } from './judge.ts';
+import { type Place, pickSpread, pickYielding } from './pick.ts';
+import type { DrivingSample, FlowSample, SampledOutput, SampledValue } from './types.ts';
+import { listOf, refusalOf, selectAt, textsOf, tryQuery, type Yielded, yieldedAt } from './yielded.ts';
+
+/** Milliseconds that one statement of a sample may take. */
+const timeoutMs = 5_000;
+/** Characters of a value of the driving row that are shown. */
+const mostCharacters = 4_000;
+
+interface Sides {
+  source: Session;
+  target: Session;
+}
+
+/** A driving row with what it yields for each output of its flow. */
+interface Raw {
+  before: SampledValue[];
+  outputs: { flow: ResolvedFlow; yielded: Yielded }[];
+}
+
+const nothing: Yielded = { rows: [], more: false, tooLarge: false, refusals: [] };
+
+/** The driving table's columns whose names stand in the flow's texts; all of them where none does. */
+async function usedColumns(source: Session, flows: ResolvedFlow[]): Promise<string[]> {
+  const [{ driving, drivingKey }] = flows as [ResolvedFlow];
+  const columns = ((await readColumns(source, [driving.oid])).get(driving.oid) ?? []).map(({ name }) => name);
+  const text = flows
+    .flatMap((flow) => [
+      ...carried(flow).map(({ copyExpression }) => copyExpression),
+      ...[flow.join, flow.where, ...(flow.grouping?.by ?? [])],
+    ])
+    .join('\n')
+    .toLowerCase();
+  const words = new Set(text.match(/[\p{L}_][\p{L}\p{N}_$]*/gu) ?? []);
+  const isUsed = (name: string) =>
+    drivingKey.includes(name) || words.has(name.toLowerCase()) || text.includes(ident(name).toLowerCase());
+  const used = columns.filter(isUsed);
+  return used.length === 0 ? columns : used;
+}
+
+const named = (columns: string[], texts: (string | null)[]): SampledValue[] =>
+  columns.map((column, i) => ({ column, value: texts[i] ?? null }));
+
+const shown = (alias: string) => (column: string) =>
+  `pg_catalog.left(${asCopied(`${alias}.${ident(column)}`)}, ${mostCharacters})`;
+
+async function readBefore(source: Session, { leaf, tid }: Place, columns: string[]): Promise<SampledValue[]> {
+  const { rows } = await source.query<{ texts: string[] }>(
+    `select array[${columns.map(shown('d')).join(', ')}]::pg_catalog.text[] as texts
+       from only ${qualified(leaf)} as d where d.ctid = ${literal(tid)}::pg_catalog.tid`,
+  );
+  return named(columns, rows[0]?.texts ?? []);
+}
+
+async function readAt(source: Session, flows: ResolvedFlow[], place: Place, columns: string[]): Promise<Raw> {
+  const [leader] = flows as [ResolvedFlow];
+  const at = await selectAt(source, leader, place);
+  const outputs: Raw['outputs'] = [];
+  for (const flow of flows) outputs.push({ flow, yielded: await yieldedAt(source, flow, at) });
+  return { before: await readBefore(source, place, columns), outputs };
+}
+
+/** Rows of what has no places in it, a view say: as they come. */
+async function readUnplaced(
+  source: Session,
+  flow: ResolvedFlow,
+  columns: string[],
+  most: number,
+): Promise<Raw[]> {
+  const own = flow.grouping?.kind === 'group' ? [] : columns;
+  const before = own.map((column, i) => `${flow.alias}.${ident(column)} as b${i + 1}`);
+  const select = selectRows(flow, [...listOf(flow), ...before]);
+  const texts = own.map((_, i) => `pg_catalog.left(${asCopied(`r.b${i + 1}`)}, ${mostCharacters})`);
+  const sql = textsOf(`${select} limit ${most}`, carried(flow).length, [
+    `array[${texts.join(', ')}]::pg_catalog.text[] as before`,
+  ]);
+  const read = await tryQuery(source, 'source', () =>
+    planQuery<{ before: string[]; texts: string[] | null }>(source, sql),
+  );
+  if (read.error !== undefined)
+    return [{ before: [], outputs: [{ flow, yielded: { ...nothing, refusals: [refusalOf(read.error)] } }] }];
+  return read.value.rows.slice(0, most).map((row) => ({
+    before: named(own, row.before),
+    outputs: [
+      {
+        flow,
+        yielded: { ...nothing, rows: row.texts === null ? [] : [row.texts], tooLarge: row.texts === null },
+      },
+    ],
+  }));
+}
+
+const yieldsSome = ({ outputs }: Raw): boolean =>
+  outputs.some(({ yielded }) => yielded.rows.length > 0 || yielded.refusals.length > 0);
+
+const textOf = (raw: Raw): string => JSON.stringify(raw.outputs.map(({ yielded }) => yielded.rows));
+
+async function readPlaces(
+  source: Session,
+  flows: ResolvedFlow[],
+  blocks: number[],
+  columns: string[],
+  most: number,
+): Promise<{ raws: Raw[]; remarks: string[] }> {
+  const [leader] = flows as [ResolvedFlow];
+  const read = async (places: Place[]) => {
+    const raws: Raw[] = [];
+    for (const place of places) raws.push(await readAt(source, flows, place, columns));
+    return raws;
+  };
+  const spread = await read(await pickSpread(source, leader, blocks, most));
+  const isGroup = leader.grouping?.kind === 'group';
+  // Rows of one group become the same.
+  const raws = isGroup
+    ? [...new Map(spread.map((raw) => [yieldsSome(raw) ? textOf(raw) : raw, raw])).values()]
+    : spread;
+  if (raws.length === 0 || raws.some(yieldsSome)) return { raws, remarks: [] };
+  const picked = await tryQuery(source, 'source', async () => pickYielding(source, leader, most));
+  const more = picked.error === undefined ? await read(picked.value) : [];
+  if (more.length === 0) return { raws, remarks: ['no row of the sample becomes anything'] };
+  return {
+    raws: [...raws.slice(0, 1), ...more.slice(0, Math.max(1, most - 1))],
+    remarks: ['rows that are spread over the table become nothing: these are the first ones that do'],
+  };
+}
+
+/** Holds what all rows yield for one output against the target, and puts it where it belongs. */
+async function judgeOutput(target: Session, plan: ResolvedPlan, flow: ResolvedFlow, raws: Raw[]) {
+  const yields = raws.map(({ outputs }) => outputs.find((output) => output.flow === flow)!.yielded);
+  const { rows, remarks } = await judge(
+    target,
+    plan,
+    flow,
+    yields.flatMap((yielded) => yielded.rows),
+  );
+  const outputs = yields.map(({ more, none, refusals, ...yielded }): SampledOutput => {
+    const own = rows.splice(0, yielded.rows.length);
+    const what = { flow: flow.name, to: display(flow.target), rows: own, more, refusals };
+    const why = yielded.tooLarge && own.length === 0 ? 'too large to be shown' : none;
+    return { ...what, ...(why !== undefined && { none: why }) };
+  });
+  return { outputs, remarks };
+}
+
+async function sampleFlow(
+  { source, target }: Sides,
+  plan: ResolvedPlan,
+  leader: ResolvedFlow,
+  estimate: Estimate,
+  most: number,
+): Promise<FlowSample> {
+  const flows = readTogether(plan, leader);
+  const columns = await usedColumns(source, flows);
+  const hasPlaces = leader.leaves.every((leaf) => leaf.hasCtid);
+  const blocks = await blocksOf(source, leader, estimate);
+  const { raws, remarks } = hasPlaces
+    ? await readPlaces(source, flows, blocks, columns, most)
+    : { raws: await readUnplaced(source, leader, columns, most), remarks: [] };
+  const rows: DrivingSample[] = raws.map(({ before }) => ({ before, outputs: [] }));
+  for (const flow of hasPlaces ? flows : [leader]) {
+    const judged = await judgeOutput(target, plan, flow, raws);
+    for (const [i, output] of judged.outputs.entries()) rows[i]!.outputs.push(output);
+    remarks.push(...judged.remarks.map((remark) => `${flow.name}: ${remark}`));
+  }
+  return {
+    flow: leader.readWith?.flow ?? leader.name,
+    from: display(leader.driving),
+    of: leader.grouping?.kind === 'group' ? 'group' : 'row',
+    rows,
+    remarks,
+  };
+}
+
+/** Blocks of each leaf; what a flow that groups is cut by is another number. */
+async function blocksOf(
+  source: Session,
+  { grouping, leaves }: ResolvedFlow,
+  { cut }: Estimate,
+): Promise<number[]> {
+  if (grouping === undefined) return cut.blocks;
+  const { rows } = await source.query<{ blocks: number }>(
+    `select pg_catalog.ceil(pg_catalog.pg_relation_size(l.oid::oid) / pg_catalog.current_setting('block_size')::float8) as blocks
+       from pg_catalog.unnest($1::pg_catalog.int8[]) with ordinality as l (oid, n) order by l.n`,
+    [leaves.map(({ oid }) => oid)],
+  );
+  return rows.map(({ blocks }) => blocks);
+}
+
+/**
+ * Shows for each flow what some driving rows become, and which of these the databases would refuse, by which column, and why. Only reads:
+ * `source` is in a read-only transaction with the plan's search_path, `target` in one whose search_path is set and put back.
+ * @param most driving rows of each flow
+ */
+export async function samplePlan(
+  source: Session,
+  target: Session,
+  plan: ResolvedPlan,
+  estimates: Estimate[],
+  most: number,
+): Promise<FlowSample[]> {
+  if (most === 0) return [];
+  const samples: FlowSample[] = [];
+  await setSearchPath(target, plan.target.searchPath);
+  for (const session of [source, target]) await session.query(`set local statement_timeout = ${timeoutMs}`);
+  for (const [i, flow] of plan.flows.entries())
+    if (leaderOf(flow) === flow.name)
+      samples.push(await sampleFlow({ source, target }, plan, flow, estimates[i]!, most));
+  for (const session of [source, target]) await session.query('set local statement_timeout = 0');
+  await setSearchPath(target, []);
+  return samples;
+}
