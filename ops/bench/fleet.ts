@@ -9,17 +9,23 @@ import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
+import type { ResolvedPlan } from '../../src/plan/types.ts';
 
 /** What is measured is what runs in production: the compiled command, which `npm run bench` builds first. */
 const cli = fileURLToPath(new URL('../../dist/ops/cli/main.js', import.meta.url));
 
-const plan = (table: string) => `
-name: bench-${table}
-source: \${SOURCE_DATABASE_URL}
-target: \${TARGET_DATABASE_URL}
-migration: {validation_level: standard, timeout_per_batch: 120s}
-tables: [${table}]
-`;
+/** What a plan of a bench has of its own. */
+export type BenchPlan = { tables: string[] } | { flows: object[] };
+
+// JSON is YAML.
+const planText = (plan: BenchPlan) =>
+  JSON.stringify({
+    name: 'bench',
+    source: '${SOURCE_DATABASE_URL}',
+    target: '${TARGET_DATABASE_URL}',
+    migration: { validation_level: 'standard', timeout_per_batch: '120s' },
+    ...plan,
+  });
 
 /** Seconds of a run's phases, from its events in the ledger. */
 export interface PhaseSeconds {
@@ -27,13 +33,14 @@ export interface PhaseSeconds {
   verify: number;
 }
 
-/** A fleet of one scheduler, one loader that copies one batch at a time, and one validator, in processes of their own. */
+/** A fleet of one scheduler, loaders that copy one batch at a time, and one validator, in processes of their own. */
 export class BenchFleet {
   readonly #urls: { source: string; target: string };
   readonly #ledger: Ledger;
-  readonly #children: Record<'scheduler' | 'loader' | 'validator', ChildProcess>;
+  readonly #loaders: ChildProcess[];
+  readonly #others: ChildProcess[];
 
-  private constructor(urls: { source: string; target: string }, ledger: Ledger) {
+  private constructor(urls: { source: string; target: string }, ledger: Ledger, loaders: number) {
     this.#urls = urls;
     this.#ledger = ledger;
     const env = {
@@ -47,50 +54,62 @@ export class BenchFleet {
         env,
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
-    this.#children = {
-      scheduler: start('scheduler'),
-      loader: start('loader', '--concurrency', '1'),
-      validator: start('validator'),
-    };
+    this.#others = [start('scheduler'), start('validator')];
+    this.#loaders = Array.from({ length: loaders }, () => start('loader', '--concurrency', '1'));
   }
 
-  /** Starts the fleet and waits until all three have joined. */
-  static async start(source: string, target: string): Promise<BenchFleet> {
+  /** Starts the fleet and waits until all have joined. */
+  static async start(source: string, target: string, loaders = 1): Promise<BenchFleet> {
     const ledger = await openTarget(endpointFromUrl(target), 'rowfleet bench');
-    const fleet = new BenchFleet({ source, target }, ledger);
+    const fleet = new BenchFleet({ source, target }, ledger, loaders);
     for (;;) {
-      const { rows } = await ledger.pool.query(
-        'select count(distinct kind)::int as kinds from rowfleet.worker',
-      );
-      if (rows[0].kinds === 3) return fleet;
+      const { rows } = await ledger.pool.query('select count(*)::int as joined from rowfleet.worker');
+      if (rows[0].joined === 2 + loaders) return fleet;
       await sleep(100);
     }
   }
 
-  /** Migrates one table and tells how long its phases took. Throws when the run does not end verified. */
-  async run(table: string): Promise<PhaseSeconds> {
-    const parsed = parsePlan(plan(table), `bench-${table}.yaml`);
-    const source = await openSession(endpointFromUrl(this.#urls.source), 'rowfleet bench');
-    const target = await openSession(endpointFromUrl(this.#urls.target), 'rowfleet bench');
-    process.env.SOURCE_DATABASE_URL = this.#urls.source;
-    const { resolved, problems } = await resolvePlan(parsed.plan!, source, target);
-    await source.end();
-    await target.end();
-    if (resolved === undefined) throw new Error(JSON.stringify(problems));
+  /**
+   * Migrates by a plan and tells how long its phases took. Throws when the run does not end verified.
+   * @param onCopied called when the last batch is done
+   */
+  async run(plan: BenchPlan, onCopied = () => {}): Promise<PhaseSeconds> {
     const id = await startRun(this.#ledger, {
-      resolved,
-      file: `bench-${table}.yaml`,
+      resolved: await this.#resolve(plan),
+      file: 'bench.yaml',
       kind: 'migrate',
       actor: 'bench',
     });
+    await this.#until(id, ['index', 'verify', 'constrain', 'finish']);
+    onCopied();
+    await this.#until(id, []);
+    return this.#phaseSeconds(id);
+  }
+
+  async #resolve(plan: BenchPlan): Promise<ResolvedPlan> {
+    process.env.SOURCE_DATABASE_URL = this.#urls.source;
+    const parsed = parsePlan(planText(plan), 'bench.yaml');
+    if (parsed.plan === undefined) throw new Error(JSON.stringify(parsed.problems));
+    const source = await openSession(endpointFromUrl(this.#urls.source), 'rowfleet bench');
+    const target = await openSession(endpointFromUrl(this.#urls.target), 'rowfleet bench');
+    const { resolved, problems } = await resolvePlan(parsed.plan, source, target);
+    await source.end();
+    await target.end();
+    if (resolved === undefined) throw new Error(JSON.stringify(problems));
+    return resolved;
+  }
+
+  /** Waits until a run is in one of these phases, or verified. */
+  async #until(id: string, phases: string[]): Promise<void> {
     for (;;) {
-      const { rows } = await this.#ledger.pool.query('select state, error from rowfleet.run where id = $1', [
-        id,
-      ]);
-      if (rows[0].state === 'verified') return this.#phaseSeconds(id);
-      if (rows[0].state !== 'running')
-        throw new Error(`run ${id} is ${rows[0].state}: ${JSON.stringify(rows[0].error)}`);
-      await sleep(100);
+      const { rows } = await this.#ledger.pool.query(
+        'select state, phase, error from rowfleet.run where id = $1',
+        [id],
+      );
+      const { state, phase, error } = rows[0];
+      if (state === 'verified' || (state === 'running' && phases.includes(phase))) return;
+      if (state !== 'running') throw new Error(`run ${id} is ${state}: ${JSON.stringify(error)}`);
+      await sleep(20);
     }
   }
 
@@ -106,14 +125,14 @@ export class BenchFleet {
     return { copy: of('batch'), verify: of('check') };
   }
 
-  /** Highest resident memory of the loader so far, as the kernel saw it (Linux). */
+  /** Highest resident memory of the first loader so far, as the kernel saw it (Linux). */
   loaderPeakMegabytes(): number {
-    const status = readFileSync(`/proc/${this.#children.loader.pid}/status`, 'utf8');
+    const status = readFileSync(`/proc/${this.#loaders[0]!.pid}/status`, 'utf8');
     return Math.round(Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1]) / 1024);
   }
 
   async stop(): Promise<void> {
-    const children = Object.values(this.#children);
+    const children = [...this.#others, ...this.#loaders];
     for (const child of children) child.kill('SIGTERM');
     await Promise.all(children.map((child) => new Promise((resolve) => child.once('exit', resolve))));
     await this.#ledger.close();

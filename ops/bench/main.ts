@@ -1,26 +1,35 @@
 import { Command } from 'commander';
-import { benchCopy } from './copy.ts';
+import { benchCopying } from './copying.ts';
+import { benchRestructuring } from './restructuring.ts';
+import { benchSplit } from './split.ts';
 import { benchTransform } from './transform.ts';
 
-interface BenchOptions {
-  rows: number;
-  runs: number;
-}
+/** `npm run bench`: rowfleet against what people would use in its place, in turn in one run, on embedded PostgreSQL. */
 
-const program = new Command('bench').description('Times rowfleet on an embedded PostgreSQL.');
+type Bench = (options: { rows: number; runs: number }) => Promise<void>;
 
-program
-  .command('copy', { isDefault: true })
-  .description('against a pipe of two psql, in turn')
-  .option('--rows <number>', 'rows to copy', Number, 2_000_000)
-  .option('--runs <number>', 'pairs to time', Number, 5)
-  .action(({ rows, runs }: BenchOptions) => benchCopy(rows, runs));
+const sized = (command: Command, bench: Bench, rows = 2_000_000): Command =>
+  command
+    .option('--rows <number>', 'rows to copy', Number, rows)
+    .option('--runs <number>', 'rounds to time', Number, 5)
+    .action(bench);
 
-program
-  .command('transform')
-  .description('a function in TypeScript, against a cursor and INSERTs of 1,000 rows, in turn')
-  .option('--rows <number>', 'rows to move', Number, 200_000)
-  .option('--runs <number>', 'pairs to time', Number, 5)
-  .action(({ rows, runs }: BenchOptions) => benchTransform(rows, runs));
-
-await program.parseAsync();
+await sized(new Command('bench'), benchCopying)
+  .enablePositionalOptions()
+  .description('Times rowfleet against a pipe of two psql, in turn, on an embedded PostgreSQL.')
+  .addCommand(
+    sized(new Command('restructuring'), benchRestructuring).description(
+      'A join, expressions, jsonb and casts, by one loader and by two, against the same SELECT through the pipe.',
+    ),
+  )
+  .addCommand(
+    sized(new Command('split'), benchSplit).description(
+      "One table into three: the source's CPU time for one read, against three copies.",
+    ),
+  )
+  .addCommand(
+    sized(new Command('transform'), ({ rows, runs }) => benchTransform(rows, runs), 200_000).description(
+      'A function in TypeScript, against a cursor and INSERTs of 1,000 rows.',
+    ),
+  )
+  .parseAsync();

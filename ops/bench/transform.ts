@@ -1,7 +1,7 @@
 import { frameOf } from '../../src/transform/frames.ts';
-import { ratios, spread } from './figures.ts';
 import { mixedColumns, mixedRows } from './mixed.ts';
 import { type BenchSite, withBenchSite } from './site.ts';
+import { ratios, spread } from './spread.ts';
 import { measureStage, openMixed } from './transform-stage.ts';
 import mixed from './transforms/mixed.ts';
 import { moveTheUsualWay } from './usual-way.ts';
