@@ -8,8 +8,9 @@ import {
   blockRange,
   copyOutOfAll,
   copyOutStatement,
+  isCutByKey,
+  keyRange,
   type Range,
-  rangeOf,
   readTogether,
 } from '../../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
@@ -38,19 +39,15 @@ const places = 6;
 const mostBytes = 16 * 1024 * 1024;
 
 /** Ranges of a flow, spread over it, in the order in which they are read: small ones first. */
-function* spreadRanges(flow: ResolvedFlow, { cut }: Estimate, firstUnits: number) {
-  const { bounds = [] } = cut;
+function* spreadRanges(flow: ResolvedFlow, { cut, bounds }: Estimate, firstUnits: number) {
   const total = cut.blocks.reduce((sum, blocks) => sum + blocks, 0);
   const pieces = Math.min(places, Math.ceil(total / firstUnits));
   for (let place = 0, units = firstUnits; place < pieces; place++, units *= 2) {
     const from = Math.floor((total * place) / pieces);
     const to = Math.min(Math.floor((total * (place + 1)) / pieces), from + units);
-    if (flow.grouping !== undefined) {
-      const range = rangeOf(
-        flow.grouping,
-        bounds[from - 1] ?? null,
-        to > bounds.length ? null : bounds[to - 1]!,
-      );
+    if (isCutByKey(flow)) {
+      const last = to > bounds.length ? null : bounds[to - 1]!;
+      const range = keyRange(flow, { from: bounds[from - 1] ?? null, to: last });
       yield { range, units: to - from };
     } else yield* pieceOfLeaf(flow, cut.blocks, from, to);
   }
@@ -102,13 +99,13 @@ export async function measureReading(
   estimate: Estimate,
   seconds: number,
 ): Promise<Reading> {
-  const { blocks, rowsPerBlock, bounds } = estimate.cut;
+  const { blocks, rowsPerBlock } = estimate.cut;
   const total = blocks.reduce((sum, n) => sum + n, 0);
   if (total === 0) {
     const isTable = flow.leaves.every((leaf) => leaf.hasCtid);
     return { kind: 'none', reason: isTable ? 'it holds no rows' : 'it is one batch, of all rows' };
   }
-  if (bounds?.length === 0 && estimate.estimatedBytes > mostBytes)
+  if (isCutByKey(flow) && estimate.bounds.length === 0 && estimate.estimatedBytes > mostBytes)
     return { kind: 'none', reason: 'it is one batch, of all rows' };
   const flows = readTogether(plan, flow);
   const first = Math.max(1, Math.ceil(plan.settings.batchSize / rowsPerBlock));

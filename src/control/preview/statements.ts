@@ -1,12 +1,16 @@
 import { landingOf } from '../../copy/landing.ts';
 import { landingIn } from '../../ledger/candidates.ts';
 import { display } from '../../pg/quote.ts';
+import { backfillStatement } from '../../plan/backfill.ts';
 import {
   blockRange,
   copyOutOfAll,
   copyOutStatement,
+  isCutByKey,
+  keyRange,
   leaderOf,
-  rangeOf,
+  type Range,
+  rangeColumnOf,
   readTogether,
 } from '../../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
@@ -21,6 +25,7 @@ export interface OutputStatements {
   to: string;
   /** Makes the stage where values are looked up; empty without one. */
   before: string[];
+  /** The COPY; of a backfill the UPDATE. */
   copyIn: string;
   /** Looks for missing keys and lands the rows from the stage; empty without one. */
   after: string[];
@@ -35,23 +40,26 @@ export interface FlowStatements {
   format: 'binary' | 'text';
   /** What its batches are: ranges of blocks, ranges of a column's values, or all of it at once. */
   batches: { kind: 'blocks' } | { kind: 'whole' } | { kind: 'key'; column: string };
-  /** One a leaf of the driving table, for the source. */
+  /** One a leaf of the driving table, for the source; none where rows are updated where they stand. */
   copyOut: string[];
   /** For the target; several where one COPY of the source feeds them. */
   outputs: OutputStatements[];
 }
 
-function batchesOf({ grouping, leaves }: ResolvedFlow): FlowStatements['batches'] {
-  if (grouping?.rangeColumn !== undefined) return { kind: 'key', column: grouping.rangeColumn };
-  return { kind: grouping === undefined && leaves.every((leaf) => leaf.hasCtid) ? 'blocks' : 'whole' };
+function batchesOf(flow: ResolvedFlow): FlowStatements['batches'] {
+  const column = rangeColumnOf(flow);
+  if (column !== undefined) return { kind: 'key', column };
+  return { kind: !isCutByKey(flow) && flow.leaves.every((leaf) => leaf.hasCtid) ? 'blocks' : 'whole' };
 }
+
+const everything = (flow: ResolvedFlow): Range => keyRange(flow, { from: null, to: null });
 
 function copyOutOf(plan: ResolvedPlan, leader: ResolvedFlow): string[] {
   const flows = readTogether(plan, leader);
-  const ranges =
-    leader.grouping === undefined
-      ? leader.leaves.map((leaf) => blockRange(leaf, 0, null))
-      : [rangeOf(leader.grouping, null, null)];
+  if (leader.backfill !== undefined) return [];
+  const ranges = isCutByKey(leader)
+    ? [everything(leader)]
+    : leader.leaves.map((leaf) => blockRange(leaf, 0, null));
   return ranges.map((range) =>
     flows.length === 1 ? copyOutStatement(leader, range) : copyOutOfAll(flows, range).statement,
   );
@@ -68,8 +76,17 @@ export function flowStatements(plan: ResolvedPlan): FlowStatements[] {
       batches: batchesOf(leader),
       copyOut: copyOutOf(plan, leader),
       outputs: readTogether(plan, leader).map((flow, i) => {
+        const to = display(flow.target);
+        if (flow.backfill !== undefined)
+          return {
+            flow: flow.name,
+            to,
+            before: [],
+            copyIn: backfillStatement(flow, everything(flow)),
+            after: [],
+          };
         const { before, statement, after } = landingOf(flow, landingIn(noRun, plan, flow.target), i + 1);
-        return { flow: flow.name, to: display(flow.target), before, copyIn: statement, after };
+        return { flow: flow.name, to, before, copyIn: statement, after };
       }),
     }));
 }
