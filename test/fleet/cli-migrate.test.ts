@@ -32,7 +32,7 @@ describe('the command line from plan to evidence', { timeout: 180_000 }, () => {
     expect(out).toContain('plan library is in order');
     expect(out).toContain('writers: public.authors → public.writers');
     expect(out).toContain('copy "public"."writers" ("id", "name") from stdin');
-    expect(out).toMatch(/taken down before copying[\s\S]*drop index "public"\."books_title_idx"/);
+    expect(out).toMatch(/prepare[\s\S]*drop index "public"\."books_title_idx"/);
     expect(out).toMatch(/found nothing[\s\S]*books_author_fkey/);
     expect(await relations()).toEqual([]);
     const { rows } = await site.target.query(
@@ -131,6 +131,17 @@ describe('the command line from plan to evidence', { timeout: 180_000 }, () => {
       run: { state: 'verified' },
       findings: [],
     });
+  });
+
+  it('estimates by what an earlier run of the plan took', async () => {
+    const again = `${site.plan}.again.yaml`;
+    writeFileSync(again, `${readFileSync(site.plan, 'utf8')}\nallow_non_empty: true\n`);
+    const { code, out } = await site.run(['migrate', '-c', again, '--dry-run']);
+    expect(code).toBe(0);
+    expect(out).toMatch(/run 1 copied 4,050 rows in 0:\d\d and took \d:\d\d in all/);
+    expect(out).toMatch(/at its pace: .* to copy, about \d:\d\d in all/);
+    expect(out).toContain('may be refused: writers_pkey: its key is in the table already [23505]');
+    expect(out).toContain('no undo for public.books: it holds rows already');
   });
 
   it('leaves nothing of its own behind after uninstall', async () => {

@@ -48,38 +48,40 @@ const downLines = (object: CapturedObject, paint: Palette): string[] => [
 /** What is done rather than brought back is spelled out; what comes back is spelled out where it goes down. */
 const backLines = (object: CapturedObject): string[] =>
   object.takeDown.length > 0
-    ? [`  bring back ${objectName(object)}: its undo above`]
+    ? [`  bring back ${objectName(object)}: as above`]
     : [`  ${objectName(object)}`, ...statements(object.bringBack)];
 
 function batchesOf({ batches }: FlowStatements): string {
-  if (batches.kind === 'key') return `batches are ranges of ${printable(batches.column)}`;
-  return batches.kind === 'blocks' ? 'batches are ranges of ctid' : 'one batch';
+  if (batches.kind === 'key') return `in ranges of ${printable(batches.column)}`;
+  return batches.kind === 'blocks' ? 'in ranges of ctid' : 'in one batch';
 }
 
-const outputLines = ({ flow, to, before, copyIn, after }: OutputStatements, several: boolean): string[] => [
+const outputLines = ({ flow, to, statements: all }: OutputStatements, several: boolean): string[] => [
   ...(several ? [`    → ${printable(to)}, as ${printable(flow)}`] : []),
-  ...statements([...before, copyIn, ...after]),
+  ...statements(all),
 ];
 
 function flowLines(flow: FlowStatements, paint: Palette): string[] {
   const { outputs, copyOut } = flow;
   const to = outputs.length === 1 ? printable(outputs[0]!.to) : plural(outputs.length, 'table');
+  const how = copyOut.length === 0 ? 'updated in place' : flow.format;
   return [
-    `  ${paint.strong(printable(flow.flow))}: ${printable(flow.from)} → ${to} (${flow.format}; ${batchesOf(flow)})`,
+    `  ${paint.strong(printable(flow.flow))}: ${printable(flow.from)} → ${to} (${how}, ${batchesOf(flow)})`,
     ...statements(copyOut.slice(0, 1)),
     ...(copyOut.length > 1 ? [`    … and ${plural(copyOut.length - 1, 'more leaf', 'more leaves')}`] : []),
     ...outputs.flatMap((output) => outputLines(output, outputs.length > 1)),
   ];
 }
 
-function copyLines({ flows, empty, filled }: Actions, order: string[], paint: Palette): string[] {
+function copyLines({ flows, empty, filled, updated }: Actions, order: string[], paint: Palette): string[] {
   const ordered = flows.toSorted((a, b) => order.indexOf(a.flow) - order.indexOf(b.flow));
   return [
     ...ordered.flatMap((flow) => flowLines(flow, paint)),
-    ...(empty.length === 0 ? [] : ['      undo (rowfleet cancel):', ...statements(empty, 8)]),
+    ...(empty.length === 0 ? [] : ['  undo of all of these (rowfleet cancel):', ...statements(empty)]),
     ...filled.map(
-      (name) => `      no undo for ${printable(name)}: it holds rows already, and those that come stay`,
+      (name) => `  no undo for ${printable(name)}: it holds rows already, and those that come stay`,
     ),
+    ...updated.map((name) => `  no undo for ${printable(name)}: its rows are updated where they stand`),
   ];
 }
 
@@ -110,13 +112,17 @@ const inTerminal = (line: string): string[] => (/^ {2}\S/.test(line) ? wrap(line
  * @param schema DDL files that are applied first
  */
 export function renderActions(actions: Actions, order: string[], schema: string[], paint: Palette): string[] {
-  const { candidates, objects, kept, fusions } = actions;
+  const { idMaps, candidates, objects, kept, fusions } = actions;
   const back = objects.toReversed();
   const phase = (title: string, lines: string[]) =>
     lines.length === 0 ? [] : ['', paint.strong(title), ...lines.flatMap(inTerminal)];
   return [
     ...phase('prepare', [
       ...schema.map((name) => `  apply ${printable(name)}`),
+      ...idMaps.flatMap(({ name, create }) => [
+        `  id map ${printable(name)}, which stays after the run`,
+        ...statements([create]),
+      ]),
       ...candidates.flatMap(({ to, create, drop }) => [
         `  make room for rows of ${printable(to)} that may have one key`,
         ...statements(create),

@@ -11,13 +11,16 @@ function about(value: number): number {
 
 const seconds = (value: number): string => (value < 1 ? 'under 1 s' : `about ${duration(about(value))}`);
 
-function flowLine(flow: FlowForecast, number: number, names: number): string {
+function flowLine(flow: FlowForecast, number: number, names: number): string[] {
   const figures = [
     right(`about ${count(about(flow.rows))} rows`, 22),
     right(bytes(flow.bytes), 9),
     right(flow.batches === undefined ? '' : `about ${plural(about(flow.batches), 'batch', 'batches')}`, 19),
   ];
-  return `  ${right(String(number), 2)}  ${left(printable(flow.flow), names)}${figures.join('')}`.trimEnd();
+  const line =
+    `  ${right(String(number), 2)}  ${left(printable(flow.flow), names)}${figures.join('')}`.trimEnd();
+  const waits = flow.waitsFor.map(printable).join(', ');
+  return waits === '' ? [line] : [line, `      behind ${waits}: its rows are looked up there`];
 }
 
 function readingLines({ flows, measured }: Forecast): string[] {
@@ -50,7 +53,7 @@ export function renderForecast(forecast: Forecast, columns: number, paint: Palet
   return [
     '',
     paint.strong('order, batches and time: estimates'),
-    ...forecast.flows.map((flow, i) => flowLine(flow, i + 1, names)),
+    ...forecast.flows.flatMap((flow, i) => flowLine(flow, i + 1, names)),
     ...[...readingLines(forecast), ...paceLines(forecast)].flatMap((line) => wrap(`  ${line}`, columns)),
   ];
 }

@@ -3,9 +3,11 @@ import { type ForeseenFinish, foreseeFinish } from '../../constraints/finish.ts'
 import type { CapturedObject, KeptObject, RestorePhase } from '../../constraints/types.ts';
 import type { Estimate } from '../../copy/estimate.ts';
 import { candidateTables, dropStatements } from '../../ledger/candidates.ts';
+import { idMapStatement } from '../../ledger/id-maps.ts';
 import { display, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { flowsInto, likeStatements } from '../../plan/fuse.ts';
+import { idMapsOf, idMapTable } from '../../plan/id-maps.ts';
 import type { ResolvedPlan, ResolvedTarget } from '../../plan/types.ts';
 import { fusions } from '../../run/prepare.ts';
 import { holdsRow, itself } from '../../run/target-rows.ts';
@@ -23,6 +25,8 @@ export interface CandidatesTable {
 
 /** What a run of a plan would execute, in the order in which it would. */
 export interface Actions {
+  /** Made when the run is begun, where they are not there; they stay. */
+  idMaps: { name: string; create: string }[];
   /** Made in prepare. */
   candidates: CandidatesTable[];
   /** What is taken down in prepare and comes back: in the order in which it goes down, which is the reverse of that in which it comes back. */
@@ -32,12 +36,25 @@ export interface Actions {
   flows: FlowStatements[];
   /** What takes the rows of an unfinished run out again; tables that hold rows already are left as they are. */
   empty: string[];
-  /** Display names of the target tables that hold rows already. */
+  /** Display names of the target tables that hold rows already, and of those whose rows are updated in place. */
   filled: string[];
+  updated: string[];
   /** What puts candidates into their tables, before anything is built on these. */
   fusions: CapturedObject[];
   checks: CheckSpec[];
   finish: ForeseenFinish;
+}
+
+async function idMapsToMake(target: Session, plan: ResolvedPlan): Promise<Actions['idMaps']> {
+  const maps: Actions['idMaps'] = [];
+  for (const map of idMapsOf(plan)) {
+    const { rows } = await target.query<{ there: boolean }>(
+      `select pg_catalog.to_regclass($1) is not null as there`,
+      [qualified(idMapTable(map.name))],
+    );
+    if (!rows[0]!.there) maps.push({ name: map.name, create: idMapStatement(map) });
+  }
+  return maps;
 }
 
 async function candidatesOf(target: Session, plan: ResolvedPlan): Promise<CandidatesTable[]> {
@@ -68,12 +85,14 @@ export async function describeActions(
   for (const table of targets) if (await holdsRow(target, table)) filled.push(table);
   const emptied = targets.filter((table) => !filled.includes(table));
   return {
+    idMaps: await idMapsToMake(target, plan),
     candidates: await candidatesOf(target, plan),
     objects: comingBack(objects).toReversed(),
     kept,
     flows: flowStatements(plan),
     empty: emptied.length === 0 ? [] : [`truncate ${emptied.map(itself).join(', ')}`],
     filled: filled.map(display),
+    updated: plan.flows.filter(({ backfill }) => backfill !== undefined).map((flow) => display(flow.target)),
     fusions: fusions(noRun, plan, estimates),
     checks: planChecks(plan, settings.validationLevel, objects),
     finish: await foreseeFinish(target, plan),

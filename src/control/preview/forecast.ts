@@ -5,6 +5,7 @@ import { type EarlierRun, readEarlierRun } from '../../ledger/read-pace.ts';
 import type { Session } from '../../pg/session.ts';
 import { leaderOf, readTogether } from '../../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import { waitsFor } from '../../plan/waits.ts';
 import { effectiveSettings } from '../../run/effective-settings.ts';
 import { type Measured, measureReading, type Reading } from './measure.ts';
 
@@ -12,7 +13,9 @@ import { type Measured, measureReading, type Reading } from './measure.ts';
 export interface FlowForecast {
   /** What the plan calls it. */
   flow: string;
-  /** Driving rows that it reads, by the server's statistics. */
+  /** Flows that are copied before it, since its rows are looked up in what they fill. */
+  waitsFor: string[];
+  /** That it yields, as the measured part does; without one driving rows, by the server's statistics. */
   rows: number;
   /** Of the driving table. */
   bytes: number;
@@ -24,7 +27,7 @@ export interface FlowForecast {
 }
 
 export interface Forecast {
-  /** In the order in which loaders begin with them: the largest first. */
+  /** In the order in which loaders begin with them: the largest first, and none before those that it waits for. */
   flows: FlowForecast[];
   /** Over all that were measured. */
   measured: Omit<Measured, 'units'>;
@@ -62,6 +65,9 @@ function countBatches(plan: ResolvedPlan, estimate: Estimate, measured: Measured
   }
 }
 
+/** What the plan calls a flow, or those that are read with it. */
+const calledBy = ({ name, readWith }: ResolvedFlow): string => readWith?.flow ?? name;
+
 function forecastOf(
   plan: ResolvedPlan,
   leader: ResolvedFlow,
@@ -70,7 +76,10 @@ function forecastOf(
 ): FlowForecast {
   const units = estimate.cut.blocks.reduce((sum, blocks) => sum + blocks, 0);
   const flow = {
-    flow: leader.readWith?.flow ?? leader.name,
+    flow: calledBy(leader),
+    waitsFor: waitsFor(plan, leader).map((name) =>
+      calledBy(plan.flows.find((other) => other.name === name)!),
+    ),
     rows: estimate.estimatedRows,
     bytes: estimate.estimatedBytes,
     reading,
@@ -78,7 +87,21 @@ function forecastOf(
   if (reading.kind === 'none')
     return { ...flow, ...(units <= 1 && { batches: Math.max(1, leader.leaves.length) }) };
   const seconds = (reading.seconds * units) / reading.units;
-  return { ...flow, seconds, batches: countBatches(plan, estimate, reading) };
+  const rows = (reading.rows * units) / reading.units;
+  return { ...flow, rows, seconds, batches: countBatches(plan, estimate, reading) };
+}
+
+/** The largest first, as far as none comes before what it waits for. */
+function inOrder(flows: FlowForecast[]): FlowForecast[] {
+  const ordered: FlowForecast[] = [];
+  const left = [...flows];
+  while (left.length > 0) {
+    const isReady = ({ waitsFor }: FlowForecast) =>
+      waitsFor.every((name) => !left.some(({ flow }) => flow === name));
+    const [next] = left.splice(Math.max(0, left.findIndex(isReady)), 1);
+    ordered.push(next!);
+  }
+  return ordered;
 }
 
 /** What a run's flows are estimated to be. `source` is in a read-only transaction with the plan's search_path. */
@@ -115,5 +138,5 @@ export async function forecast(
     flows.push(forecastOf(plan, flow, { ...estimate, estimatedRows: most }, reading));
   }
   const earlier = await readEarlierRun(target, plan.name);
-  return { flows, measured, ...(earlier && { earlier }) };
+  return { flows: inOrder(flows), measured, ...(earlier && { earlier }) };
 }

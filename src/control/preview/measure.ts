@@ -46,9 +46,8 @@ function* spreadRanges(flow: ResolvedFlow, { cut, bounds }: Estimate, firstUnits
     const from = Math.floor((total * place) / pieces);
     const to = Math.min(Math.floor((total * (place + 1)) / pieces), from + units);
     if (isCutByKey(flow)) {
-      const last = to > bounds.length ? null : bounds[to - 1]!;
-      const range = keyRange(flow, { from: bounds[from - 1] ?? null, to: last });
-      yield { range, units: to - from };
+      const ends = { from: bounds[from - 1] ?? null, to: bounds[to - 1] ?? null };
+      yield { range: keyRange(flow, ends), units: to - from };
     } else yield* pieceOfLeaf(flow, cut.blocks, from, to);
   }
 }
@@ -101,11 +100,12 @@ export async function measureReading(
 ): Promise<Reading> {
   const { blocks, rowsPerBlock } = estimate.cut;
   const total = blocks.reduce((sum, n) => sum + n, 0);
+  if (flow.backfill !== undefined) return { kind: 'none', reason: 'its rows are updated where they stand' };
   if (total === 0) {
     const isTable = flow.leaves.every((leaf) => leaf.hasCtid);
     return { kind: 'none', reason: isTable ? 'it holds no rows' : 'it is one batch, of all rows' };
   }
-  if (isCutByKey(flow) && estimate.bounds.length === 0 && estimate.estimatedBytes > mostBytes)
+  if (isCutByKey(flow) && total === 1 && estimate.estimatedBytes > mostBytes)
     return { kind: 'none', reason: 'it is one batch, of all rows' };
   const flows = readTogether(plan, flow);
   const first = Math.max(1, Math.ceil(plan.settings.batchSize / rowsPerBlock));

@@ -9,7 +9,6 @@ import {
   isCutByKey,
   keyRange,
   leaderOf,
-  type Range,
   rangeColumnOf,
   readTogether,
 } from '../../plan/select.ts';
@@ -18,20 +17,16 @@ import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 /** What stands for the id of a run that there is not yet. */
 export const noRun = '<run>';
 
-/** How the rows of a batch come down in one target table. */
+/** What brings the rows of a batch into one target table. */
 export interface OutputStatements {
   flow: string;
   /** Display name of the target table. */
   to: string;
-  /** Makes the stage where values are looked up; empty without one. */
-  before: string[];
-  /** The COPY; of a backfill the UPDATE. */
-  copyIn: string;
-  /** Looks for missing keys and lands the rows from the stage; empty without one. */
-  after: string[];
+  /** For the target, in their order: COPY; where values are looked up, a stage before it, and what lands rows from there behind it. */
+  statements: string[];
 }
 
-/** The statements that copy one flow, over a whole leaf each; a batch's has the bounds of its range besides. */
+/** The statements that copy one flow, over a whole leaf each; a batch's have the bounds of its range besides. */
 export interface FlowStatements {
   /** What the plan calls it. */
   flow: string;
@@ -40,9 +35,9 @@ export interface FlowStatements {
   format: 'binary' | 'text';
   /** What its batches are: ranges of blocks, ranges of a column's values, or all of it at once. */
   batches: { kind: 'blocks' } | { kind: 'whole' } | { kind: 'key'; column: string };
-  /** One a leaf of the driving table, for the source; none where rows are updated where they stand. */
+  /** One a leaf of the driving table, for the source; none where rows are updated in place. */
   copyOut: string[];
-  /** For the target; several where one COPY of the source feeds them. */
+  /** Several where one COPY of the source feeds them. */
   outputs: OutputStatements[];
 }
 
@@ -52,17 +47,25 @@ function batchesOf(flow: ResolvedFlow): FlowStatements['batches'] {
   return { kind: !isCutByKey(flow) && flow.leaves.every((leaf) => leaf.hasCtid) ? 'blocks' : 'whole' };
 }
 
-const everything = (flow: ResolvedFlow): Range => keyRange(flow, { from: null, to: null });
+const everything = { from: null, to: null };
 
 function copyOutOf(plan: ResolvedPlan, leader: ResolvedFlow): string[] {
-  const flows = readTogether(plan, leader);
   if (leader.backfill !== undefined) return [];
+  const flows = readTogether(plan, leader);
   const ranges = isCutByKey(leader)
-    ? [everything(leader)]
+    ? [keyRange(leader, everything)]
     : leader.leaves.map((leaf) => blockRange(leaf, 0, null));
   return ranges.map((range) =>
     flows.length === 1 ? copyOutStatement(leader, range) : copyOutOfAll(flows, range).statement,
   );
+}
+
+function outputOf(plan: ResolvedPlan, flow: ResolvedFlow, number: number): OutputStatements {
+  const output = { flow: flow.name, to: display(flow.target) };
+  if (flow.backfill !== undefined)
+    return { ...output, statements: [backfillStatement(flow, keyRange(flow, everything))] };
+  const { before, statement, after } = landingOf(flow, landingIn(noRun, plan, flow.target), number);
+  return { ...output, statements: [...before, statement, ...after] };
 }
 
 /** Describes what copies each flow of a plan, those that are read together as one. */
@@ -75,18 +78,6 @@ export function flowStatements(plan: ResolvedPlan): FlowStatements[] {
       format: leader.format,
       batches: batchesOf(leader),
       copyOut: copyOutOf(plan, leader),
-      outputs: readTogether(plan, leader).map((flow, i) => {
-        const to = display(flow.target);
-        if (flow.backfill !== undefined)
-          return {
-            flow: flow.name,
-            to,
-            before: [],
-            copyIn: backfillStatement(flow, everything(flow)),
-            after: [],
-          };
-        const { before, statement, after } = landingOf(flow, landingIn(noRun, plan, flow.target), i + 1);
-        return { flow: flow.name, to, before, copyIn: statement, after };
-      }),
+      outputs: readTogether(plan, leader).map((flow, i) => outputOf(plan, flow, i + 1)),
     }));
 }

@@ -1,5 +1,5 @@
 import { ruleChecks } from '../../../copy/corner/rule-checks.ts';
-import { readTargetRules } from '../../../copy/corner/target-rules.ts';
+import { readTargetRules, type TargetRules } from '../../../copy/corner/target-rules.ts';
 import { refusalMessage } from '../../../pg/errors.ts';
 import { type HandedRecord, handed, handOver } from '../../../pg/hand-over.ts';
 import { display, ident, qualified } from '../../../pg/quote.ts';
@@ -22,14 +22,14 @@ interface Travelling {
 const refuse = ({ row }: Travelling, refusal: Omit<SampledRefusal, 'side'>): number =>
   row.refusals.push({ side: 'target', ...refusal });
 
-/** The flow that fills a table which is empty as yet; undefined where what is there now is what will be. */
+/** What a value waits for that is looked up in what the run itself fills; undefined where what is there now is what will be. */
 function fills(
   plan: ResolvedPlan,
   { relation, idMap }: NonNullable<ResolvedColumn['lookup']>,
 ): string | undefined {
-  if (idMap !== undefined) return `new id of id map ${idMap}`;
+  if (idMap !== undefined) return `by id map ${idMap}`;
   const filling = plan.flows.some(({ target }) => display(target) === display(relation));
-  return filling ? `looked up once ${display(relation)} is filled` : undefined;
+  return filling ? `once ${display(relation)} is filled` : undefined;
 }
 
 async function judgeTypes(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string[]> {
@@ -89,6 +89,18 @@ async function lookUp(
   return [];
 }
 
+/** What a row has to hold by itself, and where nothing puts rows of one key together, what keys must be unique. */
+async function rulesOf(target: Session, flow: ResolvedFlow): Promise<TargetRules> {
+  const { columns, idMap, fusion, backfill } = flow;
+  // An id map need not be there yet.
+  if (idMap !== undefined) {
+    const keys = columns.map(({ name, targetType }) => ({ name, type: targetType, notNull: true }));
+    return { columns: keys, checks: [], uniques: [], readsInputErrors: false };
+  }
+  const rules = await readTargetRules(target, flow);
+  return fusion === undefined && backfill === undefined ? rules : { ...rules, uniques: [] };
+}
+
 /** NOT NULL, CHECK and unique keys, as far as their columns are known. */
 async function judgeRules(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string[]> {
   const known = flow.columns.filter(({ name }) =>
@@ -96,7 +108,7 @@ async function judgeRules(target: Session, flow: ResolvedFlow, rows: Travelling[
   );
   // What is put together of several rows has to hold them only then.
   if (known.length === 0 || rows.length === 0 || flow.fusion?.rule === 'merge') return [];
-  const read = await tryQuery(target, 'target', () => readTargetRules(target, { ...flow, columns: known }));
+  const read = await tryQuery(target, 'target', () => rulesOf(target, { ...flow, columns: known }));
   if (read.error !== undefined) return [`its table was not looked at: ${read.error.message}`];
   const rules = read.value;
   const records = rows.map(({ row }, n): HandedRecord => {
@@ -106,9 +118,8 @@ async function judgeRules(target: Session, flow: ResolvedFlow, rows: Travelling[
   const from = await handOver(target, 'sampled', 'rules', records);
   const fields = known.map((_, i) => `${handed(i + 1)} as c${i + 1}`);
   const stage = `(select ${[`${handed(0)} as tid`, ...fields].join(', ')} from ${from})`;
-  const uniques = flow.fusion === undefined ? rules.uniques : [];
   const remarks: string[] = [];
-  for (const { sql, refusal } of ruleChecks({ ...rules, uniques }, stage, qualified(flow.target))) {
+  for (const { sql, refusal } of ruleChecks(rules, stage, qualified(flow.target))) {
     const found = await tryQuery(target, 'target', () =>
       planQuery<{ tid: string; behind?: string | null }>(target, sql),
     );

@@ -4,7 +4,7 @@ import { display, ident, literal, qualified } from '../../../pg/quote.ts';
 import type { Session } from '../../../pg/session.ts';
 import { setSearchPath } from '../../../pg/transaction.ts';
 import { planQuery } from '../../../plan/plan-query.ts';
-import { asCopied, carried, leaderOf, readTogether, selectRows } from '../../../plan/select.ts';
+import { asCopied, carried, isCutByKey, leaderOf, readTogether, selectRows } from '../../../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
 import { judge } from './judge.ts';
 import { type Place, pickSpread, pickYielding } from './pick.ts';
@@ -180,17 +180,13 @@ async function sampleFlow(
   };
 }
 
-/** Blocks of each leaf; what a flow that groups is cut by is another number. */
-async function blocksOf(
-  source: Session,
-  { grouping, leaves }: ResolvedFlow,
-  { cut }: Estimate,
-): Promise<number[]> {
-  if (grouping === undefined) return cut.blocks;
+/** Blocks of each leaf; what a flow is cut by may be another number. */
+async function blocksOf(source: Session, flow: ResolvedFlow, { cut }: Estimate): Promise<number[]> {
+  if (!isCutByKey(flow)) return cut.blocks;
   const { rows } = await source.query<{ blocks: number }>(
     `select pg_catalog.ceil(pg_catalog.pg_relation_size(l.oid::oid) / pg_catalog.current_setting('block_size')::float8) as blocks
        from pg_catalog.unnest($1::pg_catalog.int8[]) with ordinality as l (oid, n) order by l.n`,
-    [leaves.map(({ oid }) => oid)],
+    [flow.leaves.map(({ oid }) => oid)],
   );
   return rows.map(({ blocks }) => blocks);
 }
