@@ -21,6 +21,8 @@ export interface ResolveContext {
   source: Side;
   target: Side;
   problems: Problems;
+  /** Of the plan; transforms lie below its folder. */
+  planFile: string;
   /** The plan's id maps, by name; undefined where something is wrong with one, which has been reported. */
   idMaps: Map<string, KnownIdMap | undefined>;
 }

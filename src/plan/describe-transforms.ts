@@ -54,6 +54,7 @@ export async function describeTransforms(
       idMaps: new Map(),
       target: await readSide(target, facts.target),
       problems,
+      planFile: plan.file,
     };
     return describeAll(ctx, plan);
   });

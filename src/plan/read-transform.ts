@@ -19,3 +19,7 @@ export function readTransform(document: TransformDocument): TransformSpec {
     ...(callsPerSecond === undefined ? {} : { callsPerSecond }),
   };
 }
+
+/** A transform as a plan names it. */
+export const writtenTransform = ({ file, export: name }: Pick<TransformSpec, 'file' | 'export'>): string =>
+  name === 'default' ? file : `${file}#${name}`;

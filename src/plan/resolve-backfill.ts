@@ -25,6 +25,12 @@ function misfit(
     ];
   if (output.conflict !== undefined)
     return ['on_conflict', 'rows that are updated where they stand do not meet', 'Leave it out.'];
+  if (output.transform !== undefined)
+    return [
+      'transform',
+      'it updates its own driving table, by one statement of SQL a batch',
+      'Let the function fill another table, and update from that.',
+    ];
   const lookup = Object.entries(output.columns).find(([, value]) => typeof value !== 'string');
   if (lookup !== undefined)
     return [

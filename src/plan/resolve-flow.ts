@@ -11,6 +11,7 @@ import { resolveFusion } from './resolve-fusion.ts';
 import { resolveGrouping } from './resolve-grouping.ts';
 import { resolveColumns } from './resolve-mapping.ts';
 import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './resolve-relations.ts';
+import { resolveTransformed } from './resolve-transform.ts';
 import {
   batchSelect,
   blockRange,
@@ -49,7 +50,7 @@ async function reportAtColumn(
   whole: pg.DatabaseError,
   path: PathSegment[],
 ): Promise<void> {
-  for (const column of flow.columns) {
+  for (const column of flow.transform ? carried(flow) : flow.columns) {
     for (const { copyExpression, compareExpression } of carriedFor(column)) {
       for (const expression of [copyExpression, compareExpression]) {
         const statement = selectRows(flow, [`(${expression}\n)`]);
@@ -158,6 +159,39 @@ export async function resolveDriving(
 
 const both = (a: string, b: string): string => (a === '' ? b : b === '' ? a : `(${a}\n) and (${b}\n)`);
 
+/** What becomes of an output's rows on their way. */
+type ResolvedRows = Pick<ResolvedFlow, 'columns' | 'fusion' | 'format'>;
+
+async function resolveRows(
+  ctx: ResolveContext,
+  describer: Describer,
+  { frame, columns }: Pick<Driving, 'frame' | 'columns'>,
+  into: { target: Relation; partly: boolean },
+  output: OutputSpec,
+  path: PathSegment[],
+): Promise<ResolvedRows | undefined> {
+  const known = new Set(columns.map(({ name }) => name));
+  const mapped = await resolveColumns(ctx, describer, { frame, known }, into, output.columns, path);
+  if (!mapped) return undefined;
+  const filled = new Set(mapped.map(({ column }) => column.name));
+  const fused =
+    output.conflict &&
+    (await resolveFusion(
+      ctx,
+      describer,
+      { frame, known },
+      output.conflict,
+      { target: into.target, filled },
+      path,
+    ));
+  if (output.conflict && !fused) return undefined;
+  return {
+    columns: mapped.map(({ column }) => column),
+    ...(fused && { fusion: { ...fused.fusion, ordinal: 0 } }),
+    format: mapped.every(({ binary }) => binary) && (fused?.binary ?? true) ? 'binary' : 'text',
+  };
+}
+
 async function resolveOutput(
   ctx: ResolveContext,
   describer: Describer,
@@ -165,14 +199,6 @@ async function resolveOutput(
   output: OutputSpec,
   path: PathSegment[],
 ): Promise<FlowResult | undefined> {
-  if (output.transform) {
-    ctx.problems.error(
-      [...path, 'transform'],
-      'transform is not built yet for migrate and validate',
-      'Write the mapping as SQL expressions under columns.',
-    );
-    return undefined;
-  }
   const found = findTable(ctx.target.relations, ctx.target.searchPath, output.to);
   reportMissing(ctx, 'target', [...path, 'to'], output.to, found);
   const target = found.relation;
@@ -185,25 +211,20 @@ async function resolveOutput(
   const updates = isBackfill(ctx, driving.relation, target);
   const backfill = updates ? await resolveBackfill(ctx, driving, output, path) : undefined;
   if (updates && !backfill) return undefined;
-  const known = new Set(driving.columns.map(({ name }) => name));
+  const from = { frame, columns: driving.columns };
   const into = { target, partly: updates };
-  const mapped = await resolveColumns(ctx, describer, { frame, known }, into, output.columns, path);
-  if (!mapped) return undefined;
-  const filled = new Set(mapped.map(({ column }) => column.name));
-  const fused =
-    output.conflict &&
-    (await resolveFusion(ctx, describer, { frame, known }, output.conflict, { target, filled }, path));
-  if (output.conflict && !fused) return undefined;
+  const rows = output.transform
+    ? await resolveTransformed(ctx, describer, from, target, output, path)
+    : await resolveRows(ctx, describer, from, into, output, path);
+  if (!rows) return undefined;
   const flow: ResolvedFlow = {
     name: output.name,
     ...frame,
     drivingKey: [],
     leaves: driving.leaves,
     target: { schema: target.schema, name: target.name },
-    columns: mapped.map(({ column }) => column),
+    ...rows,
     ...(backfill && { backfill }),
-    ...(fused && { fusion: { ...fused.fusion, ordinal: 0 } }),
-    format: mapped.every(({ binary }) => binary) && (fused?.binary ?? true) ? 'binary' : 'text',
     reads: [],
   };
   const oids = await proveStatements(ctx, describer, flow, path);
@@ -246,6 +267,14 @@ export async function resolveFlow(
   const driving = await resolveDriving(ctx, describer, spec, path);
   const results: FlowResult[] = [];
   for (const output of driving ? spec.outputs : []) {
+    if (output.transform && spec.outputs.length > 1) {
+      ctx.problems.error(
+        [...path, ...output.path, 'transform'],
+        'one of several outputs cannot have a transform',
+        'Make it a flow of its own.',
+      );
+      continue;
+    }
     const result = await resolveOutput(ctx, describer, driving!, output, [...path, ...output.path]);
     if (result) results.push(result);
   }

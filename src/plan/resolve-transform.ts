@@ -8,10 +8,12 @@ import type { ResolvedTransform, TransformInput, TransformOutput } from '../tran
 import { valueTypeOf } from '../transform/value-type.ts';
 import type { ResolveContext } from './context.ts';
 import type { Describer } from './describe.ts';
+import { digestOf } from './digests.ts';
+import { writtenTransform } from './read-transform.ts';
 import { findColumn, reportMissingValues } from './resolve-columns.ts';
 import { type PlacedExpression, typeExpressions } from './resolve-expressions.ts';
 import type { Frame } from './select.ts';
-import type { OutputSpec } from './types.ts';
+import type { OutputSpec, ResolvedColumn, ResolvedFlow } from './types.ts';
 import type { PathSegment } from './yaml-document.ts';
 
 /** What a transform takes and what it fills. */
@@ -90,23 +92,62 @@ export async function resolveTransformColumns(
 }
 
 /** The transform of an output as a run has it: its code is loaded once, to see that it can be. Undefined likewise. */
-export async function resolveTransform(
+async function resolveTransform(
   ctx: ResolveContext,
   describer: Describer,
   driving: { frame: Frame; columns: Column[] },
   target: Relation,
   spec: OutputSpec,
   path: PathSegment[],
-  planFile: string,
 ): Promise<ResolvedTransform | undefined> {
   const columns = await resolveTransformColumns(ctx, describer, driving, target, spec, path);
   const { returns: _, ...code } = spec.transform!;
   try {
-    const { hash } = await loadTransform(dirname(planFile), code);
+    const { hash } = await loadTransform(dirname(ctx.planFile), code);
     return columns && { ...code, ...columns, hash };
   } catch (error) {
     if (!(error instanceof TransformCode)) throw error;
     ctx.problems.error([...path, 'transform'], error.message, error.hint);
     return undefined;
   }
+}
+
+async function filledColumns(
+  ctx: ResolveContext,
+  target: Relation,
+  transform: ResolvedTransform,
+): Promise<ResolvedColumn[]> {
+  const columns = (await readColumns(ctx.target.session, [target.oid])).get(target.oid) ?? [];
+  const sameEncoding = ctx.source.facts.encoding === ctx.target.facts.encoding;
+  return transform.output.map(({ name }) => {
+    const column = columns.find((each) => each.name === name)!;
+    return {
+      name,
+      expression: `${writtenTransform(transform)}(…)`,
+      ...{ copyExpression: '', compareExpression: '' },
+      ...{ sourceType: column.type, targetType: column.type },
+      digest: digestOf(ctx.target.types, column, sameEncoding),
+      notNull: column.notNull,
+    };
+  });
+}
+
+/** What becomes of an output's rows where a transform makes them. Undefined when something is wrong, which is reported. */
+export async function resolveTransformed(
+  ctx: ResolveContext,
+  describer: Describer,
+  driving: { frame: Frame; columns: Column[] },
+  target: Relation,
+  spec: OutputSpec,
+  path: PathSegment[],
+): Promise<Pick<ResolvedFlow, 'transform' | 'columns' | 'format'> | undefined> {
+  if (spec.conflict)
+    ctx.problems.error(
+      [...path, 'on_conflict'],
+      'rows that a transform makes are not fused',
+      'Leave it out, and choose among the rows of the source with group_by or where.',
+    );
+  const transform = await resolveTransform(ctx, describer, driving, target, spec, path);
+  if (!transform || spec.conflict) return undefined;
+  return { transform, columns: await filledColumns(ctx, target, transform), format: 'text' };
 }

@@ -175,6 +175,7 @@ export async function resolvePlan(
       target: await readSide(target, facts.target),
       idMaps: new Map(),
       problems,
+      planFile: plan.file,
     };
     return resolveAgainst(ctx, plan, filledBy);
   });

@@ -1,4 +1,5 @@
 import { ident, literal, qualified } from '../pg/quote.ts';
+import type { TransformInput } from '../transform/types.ts';
 import type { Fusion, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
@@ -66,11 +67,23 @@ export const carriedFor = (column: ResolvedColumn): ResolvedColumn[] => column.l
 export const asCopied = (value: string): string =>
   `case when ${value} is not distinct from null then null else pg_catalog.format('%s', ${value}) end`;
 
-/** The columns that travel: each of the target's, and what rows with one key are put into order by. */
-export const carried = ({ columns, fusion }: Pick<ResolvedFlow, 'columns' | 'fusion'>): ResolvedColumn[] => [
-  ...columns.flatMap(carriedFor),
-  ...(fusion === undefined ? [] : [...fusion.order.map(({ column }) => column), ordinalColumn(fusion)]),
+/** What rows with one key are put into order by. */
+export const ordering = ({ fusion }: Pick<ResolvedFlow, 'fusion'>): ResolvedColumn[] =>
+  fusion === undefined ? [] : [...fusion.order.map(({ column }) => column), ordinalColumn(fusion)];
+
+/** The columns that travel: a transform's input or each of the target's, and what rows with one key are put into order by. */
+export const carried = (flow: Pick<ResolvedFlow, 'columns' | 'fusion' | 'transform'>): ResolvedColumn[] => [
+  ...(flow.transform === undefined
+    ? flow.columns.flatMap(carriedFor)
+    : flow.transform.input.map(inputColumn)),
+  ...ordering(flow),
 ];
+
+const inputColumn = ({ name, expression, type, nullable }: TransformInput): ResolvedColumn => ({
+  name,
+  ...{ expression, copyExpression: expression, compareExpression: expression },
+  ...{ sourceType: type, targetType: type, digest: 'text', notNull: !nullable },
+});
 
 /** The column that tells candidates of the plan's flows apart, in their order. */
 export const flowColumn = 'rowfleet_flow';

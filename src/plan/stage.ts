@@ -1,5 +1,5 @@
 import { display, ident, qualified, type RelationName } from '../pg/quote.ts';
-import { carried } from './select.ts';
+import { carried, ordering } from './select.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from './types.ts';
 
 /** Whether values of a flow are looked up in the target. */
@@ -29,7 +29,7 @@ export function wayOf(flow: ResolvedFlow): Way {
 
 /** The columns that a flow's rows have where they come down: the target's, and what decides between those with one key. */
 export const landingColumns = (flow: ResolvedFlow): string =>
-  [...flow.columns, ...carried({ ...flow, columns: [] })].map(({ name }) => ident(name)).join(', ');
+  [...flow.columns, ...ordering(flow)].map(({ name }) => ident(name)).join(', ');
 
 /** The columns of a stage, as SQL that defines them: c1…cn, in the order in which they travel. */
 export const stageDefinition = (flow: ResolvedFlow): string =>
@@ -60,7 +60,7 @@ export function layOut(flow: ResolvedFlow): { values: string[]; lookups: LookedU
     lookups.push({ column, lookup: column.lookup, alias, same, keys });
     return `${alias}.${ident(column.lookup.take)}`;
   });
-  const others = carried({ ...flow, columns: [] }).map(() => `s.c${++next}`);
+  const others = ordering(flow).map(() => `s.c${++next}`);
   return { values: [...values, ...others], lookups };
 }
 

@@ -1,5 +1,5 @@
 import type { RelationName } from '../pg/quote.ts';
-import type { TransformSpec } from '../transform/types.ts';
+import type { ResolvedTransform, TransformSpec } from '../transform/types.ts';
 
 /** Where a thing stands in the plan file. `path` is the way in the document, e.g. `flows[0].columns.id`. */
 export interface PlanLocation {
@@ -275,6 +275,8 @@ export interface ResolvedFlow {
   /** Rows of the target that have one key become one, once all flows that fill it are copied. Absent: none may have one key. */
   fusion?: Fusion;
   target: RelationName;
+  /** Makes the target's rows of its input, which is what travels from the source then; the columns' own expressions are empty. */
+  transform?: ResolvedTransform;
   columns: ResolvedColumn[];
   /** COPY format: binary only where every column's type allows it. */
   format: 'binary' | 'text';

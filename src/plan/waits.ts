@@ -12,7 +12,11 @@ export function waitsFor(plan: Flows, flow: ResolvedFlow): string[] {
   const tables = readTogether(plan, flow).flatMap(({ columns }) =>
     columns.flatMap(({ lookup }) => (lookup === undefined ? [] : display(lookup.relation))),
   );
-  const filling = plan.flows.filter(({ target }) => tables.includes(display(target)));
+  // Which id maps a function asks is only known when it does.
+  const asks = flow.transform !== undefined;
+  const filling = plan.flows.filter(
+    ({ target, idMap }) => tables.includes(display(target)) || (asks && idMap !== undefined),
+  );
   return [...new Set(filling.map(leaderOf))];
 }
 

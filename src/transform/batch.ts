@@ -1,11 +1,18 @@
 import { setImmediate as breathe } from 'node:timers/promises';
+import type { ResolvedFlow } from '../plan/types.ts';
 import { Caller, isPromise } from './caller.ts';
 import { RowDecoder } from './decode.ts';
 import { MisfitRow, RowEncoder } from './encode.ts';
 import { typeInWords } from './encode-values.ts';
-import { type RowPlace, TransformResult, TransformUnstable } from './errors.ts';
+import {
+  type RowPlace,
+  RowsRefused,
+  TransformRefused,
+  TransformResult,
+  TransformUnstable,
+} from './errors.ts';
 import { FrameReader, frameOf } from './frames.ts';
-import type { Transform } from './transform.ts';
+import { type Transform, type Transforms, transformFor } from './transform.ts';
 import type { InputRow } from './types.ts';
 
 /** How long rows are worked on before timers and sockets get their turn: leases are renewed each second. */
@@ -14,6 +21,9 @@ const turnMs = 8;
 const writeLength = 1 << 16;
 /** Bytes of input that a chunk of rows is made of at most, so that memory does not depend on their width. */
 const maxChunkBytes = 16 * 2 ** 20;
+
+/** Refused rows that are gathered before they are thrown. */
+const mostGathered = 1000;
 
 const isNone = (result: unknown): boolean => result === null || result === undefined;
 
@@ -24,6 +34,11 @@ export interface TransformBatchOptions {
   write: (frames: Buffer) => void | Promise<void>;
   /** Columns that the source sends ahead of the input's own, as `TransformRefused.key()` gives them. Defaults to none. */
   before?: number;
+  /**
+   * Rows that are refused are left out, each alone, also of a chunk, and thrown together in the end as RowsRefused; what is
+   * written is to be given up then. Defaults to false: the first one is thrown at once.
+   */
+  gather?: boolean;
 }
 
 export interface TransformTally {
@@ -38,7 +53,7 @@ export interface TransformTally {
 /**
  * The stage between two COPYs in text format: CopyData frames of the source, cut anywhere, go in; the plan's function is
  * called for each row or chunk; frames for the target come out. Throws TransformThrew, TransformResult, TransformUnstable,
- * TransformHeld, and the signal's reason. After a throw it is good for nothing.
+ * TransformHeld, RowsRefused, and the signal's reason. After a throw it is good for nothing.
  */
 export class TransformBatch {
   readonly tally: TransformTally = { rowsIn: 0, rowsNone: 0, rowsOut: 0 };
@@ -57,6 +72,7 @@ export class TransformBatch {
   #at = 0;
   #count = 1;
   #text = '';
+  readonly #refused: TransformRefused[] = [];
   #turnEnds = performance.now() + turnMs;
 
   constructor(transform: Transform, options: TransformBatchOptions) {
@@ -87,6 +103,7 @@ export class TransformBatch {
     const { chunk } = this.#transform.plan;
     if (chunk !== undefined) await this.#callChunks(chunk, true);
     await this.#write();
+    if (this.#refused.length > 0) throw new RowsRefused(this.#refused);
   }
 
   #place(): RowPlace {
@@ -101,9 +118,13 @@ export class TransformBatch {
       this.#at = at;
       // The first of each push is tried twice: what is not the same twice seldom is so for one row alone.
       const copy = at === 0 && this.#caller.isDirect ? structuredClone(row) : undefined;
-      const result = this.#caller.call(row);
-      this.#take(isPromise(result) ? await result : result);
-      if (copy !== undefined && !isPromise(result)) this.#compare([result], [this.#caller.call(copy)]);
+      try {
+        const result = this.#caller.call(row);
+        this.#take(isPromise(result) ? await result : result);
+        if (copy !== undefined && !isPromise(result)) this.#compare(at, [result], [this.#caller.call(copy)]);
+      } catch (error) {
+        this.#refuse(error);
+      }
       // Every few rows: asking for the time costs as much as a column.
       if ((at & 7) === 7 && this.#isDue()) await this.#pause();
     }
@@ -113,24 +134,53 @@ export class TransformBatch {
   /** Calls the function with full chunks; with `all`, also with what is left of one. */
   async #callChunks(size: number, all: boolean): Promise<void> {
     while (this.#rows.length >= size || (all && this.#rows.length > 0)) {
-      const rows = this.#rows.slice(0, size);
-      const isFirst = this.tally.rowsIn === 0;
-      const copy = isFirst && this.#caller.isDirect ? structuredClone(rows) : undefined;
-      this.#at = 0;
-      this.#count = rows.length;
-      const started = this.#caller.call(rows);
-      const results = this.#resultsOf(isPromise(started) ? await started : started);
-      if (copy !== undefined && !isPromise(started))
-        this.#compare(results, this.#resultsOf(this.#caller.call(copy)));
-      this.#count = 1;
-      for (const [at, result] of results.entries()) {
-        this.#at = at;
-        this.#take(result);
-        if (this.#isDue()) await this.#pause();
-      }
+      const rows = Math.min(size, this.#rows.length);
+      await this.#callChunk(0, rows);
       this.#bytes = 0;
-      this.#done(rows.length);
+      this.#done(rows);
     }
+  }
+
+  /** Calls the function with some of the rows in hand; a chunk that is refused is halved where rows are gathered. */
+  async #callChunk(from: number, count: number): Promise<void> {
+    const rows = this.#rows.slice(from, from + count);
+    const isFirst = this.tally.rowsIn === 0 && from === 0;
+    const copy = isFirst && this.#caller.isDirect ? structuredClone(rows) : undefined;
+    this.#at = from;
+    this.#count = count;
+    let results: unknown[];
+    try {
+      const started = this.#caller.call(rows);
+      results = this.#resultsOf(isPromise(started) ? await started : started);
+      if (copy !== undefined && !isPromise(started))
+        this.#compare(from, results, this.#resultsOf(this.#caller.call(copy)));
+    } catch (error) {
+      if (count === 1 || !this.#gathers(error)) return this.#refuse(error);
+      const half = Math.floor(count / 2);
+      await this.#callChunk(from, half);
+      return this.#callChunk(from + half, count - half);
+    }
+    this.#count = 1;
+    for (const [i, result] of results.entries()) {
+      this.#at = from + i;
+      try {
+        this.#take(result);
+      } catch (error) {
+        this.#refuse(error);
+      }
+      if (this.#isDue()) await this.#pause();
+    }
+  }
+
+  #gathers(error: unknown): error is TransformRefused {
+    return this.#options.gather === true && error instanceof TransformRefused;
+  }
+
+  /** Leaves a row out that is refused; throws it where rows are not gathered, and what is none. */
+  #refuse(error: unknown): void {
+    if (!this.#gathers(error)) throw error;
+    this.#refused.push(error);
+    if (this.#refused.length >= mostGathered) throw new RowsRefused(this.#refused);
   }
 
   #resultsOf(result: unknown): unknown[] {
@@ -162,11 +212,11 @@ export class TransformBatch {
   }
 
   /** Throws TransformUnstable unless two calls with the same input became the same rows. */
-  #compare(results: unknown[], again: unknown[]): void {
+  #compare(from: number, results: unknown[], again: unknown[]): void {
     this.#count = 1;
-    for (const [at, result] of results.entries()) {
-      this.#at = at;
-      const [one, other] = [this.#encode(result), this.#encode(again[at])];
+    for (const [i, result] of results.entries()) {
+      this.#at = from + i;
+      const [one, other] = [this.#encode(result), this.#encode(again[i])];
       if (one !== other) throw new TransformUnstable(this.#place(), this.#encoder.differing(one, other));
     }
   }
@@ -194,6 +244,17 @@ export class TransformBatch {
     if (this.#text === '') return;
     const frame = frameOf(this.#text);
     this.#text = '';
+    if (this.#refused.length > 0) return; // It is given up.
     await this.#options.write(frame);
   }
+}
+
+/** What a flow's rows go through between two COPYs; undefined where they pass as they are. Throws TRANSFORM_NOT_OPEN. */
+export function stageOf(
+  transforms: Transforms,
+  flow: Pick<ResolvedFlow, 'name' | 'transform'>,
+  options: Omit<TransformBatchOptions, 'write'>,
+): ((write: TransformBatchOptions['write']) => TransformBatch) | undefined {
+  const transform = transformFor(transforms, flow);
+  return transform && ((write) => new TransformBatch(transform, { ...options, write }));
 }

@@ -41,6 +41,18 @@ export class TransformRefused extends RowRefused {
   }
 }
 
+/** Rows of a batch that were gathered one by one, in their order; all others may go on without them. */
+export class RowsRefused extends RowRefused {
+  readonly rows: readonly TransformRefused[];
+
+  constructor(rows: readonly TransformRefused[]) {
+    const [{ code, message, hint, column }] = rows as [TransformRefused];
+    super(code, message, { stage: 'transform', ...(hint && { hint }), ...(column && { column }) });
+    this.name = 'RowsRefused';
+    this.rows = rows;
+  }
+}
+
 /** The function threw, or its promise was rejected. */
 export class TransformThrew extends TransformRefused {
   /** The error's name: `TypeError`. */

@@ -1,3 +1,5 @@
+import { RowfleetError } from '../errors.ts';
+import type { ResolvedFlow } from '../plan/types.ts';
 import type { LoadedTransform } from './load.ts';
 import { Breaker, type BreakerOptions, Pace } from './pace.ts';
 import type { IdMapLookup, ResolvedTransform } from './types.ts';
@@ -40,4 +42,19 @@ export function openTransform(
     pace: plan.callsPerSecond === undefined ? undefined : new Pace(plan.callsPerSecond),
     breaker: new Breaker(flow, breaker),
   };
+}
+
+/** The transforms of a plan as a process has them, by flow. */
+export type Transforms = ReadonlyMap<string, Transform>;
+
+/** A flow's transform; undefined where it has none. Throws TRANSFORM_NOT_OPEN. */
+export function transformFor(
+  transforms: Transforms,
+  { name, transform }: Pick<ResolvedFlow, 'name' | 'transform'>,
+): Transform | undefined {
+  if (transform === undefined) return undefined;
+  const opened = transforms.get(name);
+  if (opened === undefined)
+    throw new RowfleetError('TRANSFORM_NOT_OPEN', `the transform of ${name} is not loaded in this process`);
+  return opened;
 }

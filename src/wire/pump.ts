@@ -1,10 +1,11 @@
 import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
-import { CopyOut } from './copy-out.ts';
+import { Filling } from './filling.ts';
 import type { DrainedRows } from './frame-writer.ts';
-import { type RelayOptions, type RelaySide, submit } from './relay.ts';
+import type { RelayOptions, RelaySide } from './relay.ts';
 import { envelope } from './split.ts';
+import { submit } from './submit.ts';
 
 /** Makes of what the source sends what each output takes. */
 export interface Sorter {
@@ -34,9 +35,6 @@ export type PumpOutcome =
   | ({ kind: 'copied' } & PumpTally)
   | { kind: 'refused'; side: 'source' | 'target'; error: Error };
 
-/** The source is paused while so much waits; half of it is loaded at a time, so that both sides work. */
-const mostBytes = 8 * 1024 * 1024;
-
 /** Runs one COPY … FROM STDIN over frames that are there. */
 async function copyInto(
   session: Session,
@@ -55,54 +53,6 @@ async function copyInto(
     return await into.done;
   } finally {
     into.release();
-  }
-}
-
-/** The source's COPY as it fills a sorter, and what wakes whoever empties that. */
-class Filling {
-  readonly out: CopyOut;
-  bytes = 0;
-  ended = false;
-  failure: Error | undefined;
-  /** What arrives is not wanted any more. */
-  discards = false;
-  #wake = () => {};
-  readonly #sorter: Sorter;
-
-  constructor(statement: string, sorter: Sorter, onBytes: (bytes: number) => void) {
-    this.#sorter = sorter;
-    this.out = new CopyOut(statement, (frames) => {
-      this.bytes += frames.length;
-      onBytes(frames.length);
-      if (this.discards) return;
-      sorter.take(frames);
-      if (sorter.bytes >= mostBytes) this.out.pause();
-      if (sorter.bytes >= mostBytes / 2) this.#wake();
-    });
-    const end = (error?: Error) => {
-      this.ended = true;
-      this.failure = error;
-      this.#wake();
-    };
-    this.out.done.then(() => end(), end);
-  }
-
-  /** Settles when there is something to drain, or nothing more comes. */
-  async some(): Promise<void> {
-    while (!this.ended && this.#sorter.bytes < mostBytes / 2)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-  }
-
-  /** Lets what still comes go by, so that the session can be used again. */
-  async discard(): Promise<void> {
-    this.discards = true;
-    this.out.resume();
-    while (!this.ended)
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
   }
 }
 

@@ -1,20 +1,16 @@
-import type pg from 'pg';
 import { barrier } from '../barrier.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
+import { submit } from './submit.ts';
+import { type OpenStage, relayThrough } from './through.ts';
 
 export interface RelayTally {
   rowsOut: number;
   rowsIn: number;
   bytes: number;
 }
-
-/** Hands a COPY to a session. */
-export const submit = (session: Session, query: CopyIn | CopyOut): void => {
-  session.query(query as unknown as pg.Submittable);
-};
 
 /** One side of a relay: the session, and the COPY that it is to run. */
 export interface RelaySide {
@@ -27,6 +23,8 @@ export interface RelayOptions {
   signal: AbortSignal;
   /** Hears of every chunk. */
   onBytes?: (bytes: number) => void;
+  /** What rows go through between the two. Absent: the bytes pass as they are. */
+  through?: OpenStage;
 }
 
 interface Pipe {
@@ -78,7 +76,17 @@ async function withPipe<T>(
 }
 
 /** Pipes one COPY from the source's socket to the target's. On any failure both sessions are destroyed. */
-export function relay(source: RelaySide, target: RelaySide, options: RelayOptions): Promise<RelayTally> {
+export async function relay(
+  source: RelaySide,
+  target: RelaySide,
+  options: RelayOptions,
+): Promise<RelayTally> {
+  const { through } = options;
+  if (through !== undefined) {
+    const outcome = await relayThrough(source, target, through, { ...options, tolerant: false });
+    if (outcome.kind === 'refused') throw outcome.error;
+    return outcome;
+  }
   return withPipe(source, target, options, async ({ out, into, bytes }) => {
     await into.ready;
     submit(source.session, out);
@@ -105,6 +113,8 @@ function refusedBy(side: 'source' | 'target', error: unknown): RelayOutcome {
  * what the source still sends, so this is for small ranges.
  */
 export function tryRelay(source: RelaySide, target: RelaySide, options: RelayOptions): Promise<RelayOutcome> {
+  const { through } = options;
+  if (through !== undefined) return relayThrough(source, target, through, { ...options, tolerant: true });
   return withPipe(source, target, options, async ({ out, into, bytes }) => {
     try {
       await into.ready;
