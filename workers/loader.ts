@@ -37,7 +37,8 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   const signal = AbortSignal.any([work.signal, timeout.signal]);
   try {
     const tally = await run.withSource(signal, (source) => {
-      const input = { plan: run.plan, claim, target: session, source, seal: member.seal, signal, onBytes };
+      const { plan, transforms } = run;
+      const input = { plan, transforms, claim, target: session, source, seal: member.seal, signal, onBytes };
       return claim.taskKind === 'mend' ? mendRows(input) : copyBatch(input);
     });
     member.metrics.rows.inc(Math.max(0, tally.rowsIn));

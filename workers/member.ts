@@ -168,7 +168,7 @@ export async function join(kind: WorkerKind, options: MemberOptions): Promise<Me
         ? undefined
         : await serveMetrics(metrics.registry, options.metricsPort);
     const id = await insertWorker(ledger.pool, kind, concurrency);
-    const plans = new RunPlans(control, ceiling);
+    const plans = new RunPlans(control, ceiling, ledger.pool);
     const member: Member = {
       ...{ id, ledger, control, backend, log, metrics, plans, seal, concurrency, latencyMs: 0 },
       attempts: new Set(),

@@ -14,13 +14,17 @@ import { watched } from '../src/pg/watch.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { planHash } from '../src/plan/hash.ts';
 import type { ResolvedPlan } from '../src/plan/types.ts';
+import type { Transforms } from '../src/transform/transform.ts';
 import { OwnTrouble } from './away.ts';
+import { openTransforms } from './plan-transforms.ts';
 
 /** A run's plan as this worker holds it, with the way to its source. */
 export interface LoadedRun {
   id: string;
   plan: ResolvedPlan;
   planHash: string;
+  /** What of it is TypeScript, loaded into this process. */
+  transforms: Transforms;
   /**
    * Runs `fn` with a source session, which an abort of `signal` destroys. Throws PlanRevised once a later plan was loaded,
    * and OwnTrouble.
@@ -62,13 +66,16 @@ async function end(opened: Promise<OpenedRun>): Promise<void> {
  */
 export class RunPlans {
   readonly #ledger: Queryable;
+  readonly #idMaps: Queryable;
   readonly #limit: ReturnType<typeof pLimit>;
   readonly #maxSources: number;
   /** By run: by hash, the plan with the pool of its source. Two of one run only while one of them is being read. */
   readonly #runs = new Map<string, Map<string, Promise<OpenedRun>>>();
 
-  constructor(ledger: Queryable, maxSources: number) {
+  /** `idMaps`: where functions of plans look ids up. */
+  constructor(ledger: Queryable, maxSources: number, idMaps = ledger) {
     this.#ledger = ledger;
+    this.#idMaps = idMaps;
     this.#maxSources = maxSources;
     this.#limit = pLimit(maxSources);
   }
@@ -106,6 +113,7 @@ export class RunPlans {
     if (run.planHash !== claim.planHash) throw new PlanRevised(run.id);
     if (planHash(run.plan) !== claim.planHash) throw new PlanMoved(run.id);
     const endpoint = sourceOf(run.plan);
+    const transforms = await openTransforms(run, this.#idMaps);
     const pool = openPool(endpoint, {
       max: this.#maxSources,
       applicationName: `rowfleet run ${run.id}`,
@@ -132,6 +140,7 @@ export class RunPlans {
         id: run.id,
         plan: run.plan,
         planHash: claim.planHash,
+        transforms,
         withSource: (signal, fn) =>
           this.#limit(() => {
             if (pool.ending) throw new PlanRevised(run.id);

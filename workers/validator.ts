@@ -28,7 +28,18 @@ async function checkWork({ seal }: Member, { claim, run, session, signal }: Work
   await barrier('check.compare');
   const outcome = await run.withSource(signal, (source) =>
     runCheck(
-      { source, target: session, plan: run.plan, loaded, before, excluded, edited, cancelled, signal },
+      {
+        source,
+        target: session,
+        plan: run.plan,
+        transforms: run.transforms,
+        loaded,
+        before,
+        excluded,
+        edited,
+        cancelled,
+        signal,
+      },
       claim.spec as CheckSpec,
     ),
   );

@@ -1,7 +1,9 @@
+import { delimiter, dirname } from 'node:path';
 import { RowfleetError } from '../../src/errors.ts';
 import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { type Environment, resolveEndpoint } from '../../src/plan/endpoints.ts';
 import { loadPlan } from '../../src/plan/parse.ts';
+import { plansFolders, plansVariable } from '../../src/plan/plans-folders.ts';
 import type { EndpointSpec, Plan, PlanProblem } from '../../src/plan/types.ts';
 import { plural } from '../units.ts';
 import type { CommonOptions } from './command.ts';
@@ -18,7 +20,7 @@ export interface PlanFile {
   target: Endpoint;
   /** This process's environment and the plan's own passwords: what `${…}` in the plan is taken from. */
   env: Environment;
-  /** What a fleet needs in its environment to reach the plan's databases. Holds secrets. */
+  /** What a fleet needs in its environment to reach the plan's databases and its code. Holds secrets. */
   fleetEnv: Record<string, string>;
 }
 
@@ -73,6 +75,10 @@ export function openPlanFile(file: string, options: CommonOptions): PlanFile {
     source: resolveEndpoint(plan.source, env),
     target: resolveEndpoint(plan.target, env),
     env,
-    fleetEnv: { ...secrets, TARGET_DATABASE_URL: endpointUrl(plan.target, env) },
+    fleetEnv: {
+      ...secrets,
+      TARGET_DATABASE_URL: endpointUrl(plan.target, env),
+      [plansVariable]: [dirname(plan.file), ...plansFolders(env)].join(delimiter),
+    },
   };
 }

@@ -12,6 +12,7 @@ import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { readTogether } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import type { Transforms } from '../transform/transform.ts';
 import { backfillBatch } from './backfill-batch.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
@@ -38,6 +39,7 @@ const notImportable = new Set([
 
 export interface CopyBatchInput {
   plan: ResolvedPlan;
+  transforms: Transforms;
   claim: ClaimedTask;
   /** The session that holds the claim. */
   target: Session;

@@ -4,6 +4,8 @@ import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { stageFor } from '../transform/batch.ts';
+import type { Transforms } from '../transform/transform.ts';
 import { type PumpOutcome, pump } from '../wire/pump.ts';
 import { type RelayTally, relay, tryRelay } from '../wire/relay.ts';
 import { Splitter } from '../wire/split.ts';
@@ -16,6 +18,7 @@ export interface LoadContext {
   claim: Pick<ClaimedTask, 'runId'>;
   /** The flow; of several that are read together, the first. */
   flow: ResolvedFlow;
+  transforms: Transforms;
   source: Session;
   target: Session;
   signal: AbortSignal;
@@ -35,7 +38,7 @@ export type LoadOutcome =
 
 const sum = (values: number[]): number => values.reduce((total, value) => total + value, 0);
 
-/** One output, byte for byte. */
+/** One output: byte for byte, or through its transform, which then knows refused rows by where their driving rows stand. */
 async function pass(
   ctx: LoadContext,
   landing: Landing,
@@ -43,10 +46,13 @@ async function pass(
   tolerant: boolean,
 ): Promise<PumpOutcome> {
   const { source, target, signal, onBytes } = ctx;
+  const { flow, statement } = landing;
+  const before = flow.transform && tolerant && range.leaf?.hasCtid ? [`${flow.alias}.ctid`] : [];
+  const through = stageFor(ctx.transforms, flow, { signal, before: before.length, gather: tolerant });
   const sides = [
-    { session: source, statement: copyOutStatement(landing.flow, range) },
-    { session: target, statement: landing.statement },
-    { signal, onBytes },
+    { session: source, statement: copyOutStatement(flow, range, before) },
+    { session: target, statement },
+    { signal, onBytes, through },
   ] as const;
   const outcome = tolerant
     ? await tryRelay(...sides)

@@ -12,7 +12,7 @@ export type RefusalStage = 'extract' | 'transform' | 'load' | 'constraint';
 export interface Refusal {
   stage: RefusalStage;
   side: 'source' | 'target';
-  /** SQLSTATE. */
+  /** SQLSTATE, or rowfleet's own. */
   code: string;
   constraint?: string;
   column?: string;
@@ -33,6 +33,8 @@ export interface RefusedRow extends Refusal {
   sourceRow: string | null;
   /** JSON array of objects, target column → text as COPY has it; null where they cannot be computed or kept. */
   targetRows: string | null;
+  /** What a transform threw, in full; null where none did. */
+  trace: string | null;
 }
 
 /** Quarantines a row in the transaction of its batch. */
@@ -46,8 +48,8 @@ export async function insertRefused(
   await on.query(
     `insert into rowfleet.quarantine
        (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, stage, code, constraint_name, column_name,
-        message, sealed_with, source_key, source_row, target_rows)
-     select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17
+        message, sealed_with, source_key, source_row, target_rows, trace)
+     select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
        from rowfleet.run r where r.id = $1`,
     [
       ...[claim.runId, claim.taskId, claim.number, claim.flow, claim.relation],
@@ -56,6 +58,7 @@ export async function insertRefused(
       closeColumn(seal, owner, 'source_key', row.sourceKey),
       closeColumn(seal, owner, 'source_row', row.sourceRow),
       closeColumn(seal, owner, 'target_rows', row.targetRows),
+      closeColumn(seal, owner, 'trace', row.trace),
     ],
   );
 }

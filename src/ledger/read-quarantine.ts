@@ -26,6 +26,8 @@ export interface QuarantinedValues {
   targetRows: TargetRow[] | null;
   /** What a person made of them; null where nobody did. */
   edited: TargetRow[] | null;
+  /** What a transform threw for it: the error's own words, and the places in the code. */
+  trace: string | null;
 }
 
 /** One driving row in quarantine. */
@@ -120,7 +122,7 @@ const parsed = (text: string | null) => (text === null ? null : JSON.parse(text)
 
 // biome-ignore lint/suspicious/noExplicitAny: a row as pg returns it.
 function toRow(row: any, seal: Seal): QuarantinedRow {
-  const { source_key, source_row, target_rows, edited, constraint, column, ...rest } = row;
+  const { source_key, source_row, target_rows, edited, trace, constraint, column, ...rest } = row;
   const open = (name: Parameters<typeof openColumn>[2], bytes: Buffer | null) =>
     parsed(openColumn(seal, rest, name, bytes));
   const readable = rest.sealedWith === null || rest.sealedWith === seal.id;
@@ -135,6 +137,7 @@ function toRow(row: any, seal: Seal): QuarantinedRow {
             sourceRow: open('source_row', source_row),
             targetRows: open('target_rows', target_rows),
             edited: open('edited', edited),
+            trace: openColumn(seal, rest, 'trace', trace),
           },
         }
       : {}),
@@ -152,7 +155,7 @@ export async function readQuarantined(
     `select id::text, run_id::text as "runId", flow, relation, state, stage, code, constraint_name as "constraint",
             column_name as "column", message, revision, attempt, task_id::text as "taskId", outputs,
             rows_in as "rowsIn", sealed_with as "sealedWith", source_key, source_row, target_rows, edited,
-            quarantined_at as "quarantinedAt", history
+            trace, quarantined_at as "quarantinedAt", history
        from rowfleet.quarantine where ${condition} and id > $5 order by id limit $6`,
     [...parameters(filter), after ?? '0', limit ?? null],
   );

@@ -1,7 +1,7 @@
 import { requireKey, type Seal } from './seal.ts';
 
 /** The columns of the quarantine that hold row values. */
-export type SealedColumn = 'source_key' | 'source_row' | 'target_rows' | 'edited';
+export type SealedColumn = 'source_key' | 'source_row' | 'target_rows' | 'edited' | 'trace';
 
 /** Whose values they are: a value that is moved to another run, flow or column does not open. */
 interface Owner {

@@ -111,20 +111,22 @@ export async function holdAgain(
 }
 
 /** What a driving row was when it was tried again. */
-export type FoundRow = Pick<RefusedRow, 'leaf' | 'tid' | 'outputs' | 'sourceRow' | 'targetRows'>;
+export type FoundRow = Pick<RefusedRow, 'leaf' | 'tid' | 'outputs' | 'sourceRow' | 'targetRows' | 'trace'>;
 
 /** Keeps what a refused row is by now: people mend what they see. */
 export async function keepFound(on: Session, row: SentRow, found: FoundRow, seal: Seal): Promise<void> {
   const key = row.sourceKey === null ? null : JSON.stringify(row.sourceKey);
   await on.query(
     `update rowfleet.quarantine
-        set leaf = $2, tid = $3, outputs = $4, sealed_with = $5, source_key = $6, source_row = $7, target_rows = $8
+        set leaf = $2, tid = $3, outputs = $4, sealed_with = $5, source_key = $6, source_row = $7, target_rows = $8,
+            trace = $9
       where id = $1`,
     [
       ...[row.id, found.leaf, found.tid, found.outputs, seal.id],
       closeColumn(seal, row, 'source_key', key),
       closeColumn(seal, row, 'source_row', found.sourceRow),
       closeColumn(seal, row, 'target_rows', found.targetRows),
+      closeColumn(seal, row, 'trace', found.trace),
     ],
   );
 }

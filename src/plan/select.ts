@@ -156,9 +156,9 @@ export function batchSelect(flow: ResolvedFlow, range: Range, before: string[] =
   return selectRows(flow, list, { ...(leaf && { leaf }), conditions: rangeConditions(flow.alias, range) });
 }
 
-/** `COPY (…) TO STDOUT` of one range, for the source. */
-export function copyOutStatement(flow: ResolvedFlow, range: Range): string {
-  return `copy (${batchSelect(flow, range)}) to stdout (format ${flow.format})`;
+/** `COPY (…) TO STDOUT` of one range, for the source; `before` as in `batchSelect`. */
+export function copyOutStatement(flow: ResolvedFlow, range: Range, before: string[] = []): string {
+  return `copy (${batchSelect(flow, range, before)}) to stdout (format ${flow.format})`;
 }
 
 /** The flows of a plan that one COPY of the source feeds, in the plan's order; mostly the flow alone. */

@@ -17,12 +17,15 @@ export type Way =
   | 'handed out'
   /** Over a temporary table. */
   | 'staged'
+  /** Through a function in TypeScript. */
+  | 'transformed'
   /** Not at all: they are updated where they stand. */
   | 'updated';
 
 /** The way that a flow's rows go: the shortest that its shape allows. */
 export function wayOf(flow: ResolvedFlow): Way {
   if (flow.backfill !== undefined) return 'updated';
+  if (flow.transform !== undefined) return 'transformed';
   if (needsStage(flow)) return 'staged';
   return flow.readWith === undefined ? 'passed through' : 'handed out';
 }

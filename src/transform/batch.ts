@@ -250,7 +250,7 @@ export class TransformBatch {
 }
 
 /** What a flow's rows go through between two COPYs; undefined where they pass as they are. Throws TRANSFORM_NOT_OPEN. */
-export function stageOf(
+export function stageFor(
   transforms: Transforms,
   flow: Pick<ResolvedFlow, 'name' | 'transform'>,
   options: Omit<TransformBatchOptions, 'write'>,

@@ -3,12 +3,15 @@ import type { TargetRow } from '../ledger/read-quarantine.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 import type { ExcludedRows } from '../plan/without-rows.ts';
+import type { Transforms } from '../transform/transform.ts';
 
 /** What a check needs. Both sessions belong to the check while it runs. */
 export interface CheckContext {
   source: Session;
   target: Session;
   plan: ResolvedPlan;
+  /** What of it is TypeScript. Defaults to none. */
+  transforms?: Transforms;
   /** Flow → rows that the loaders read and wrote. Absent where the tables are not to be held against it: nothing was copied, or people mended rows since. */
   loaded?: Record<string, LoadedRows>;
   /** Display name of a target table → rows it held before the run. Defaults to 0. */

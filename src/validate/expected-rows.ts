@@ -6,15 +6,17 @@ import { planQuery } from '../plan/plan-query.ts';
 import { carried, selectRows } from '../plan/select.ts';
 import { landFromStage, landingColumns, looksUp, stageDefinition } from '../plan/stage.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
-import { relay } from '../wire/relay.ts';
+import { stageFor } from '../transform/batch.ts';
+import { relay, tryRelay } from '../wire/relay.ts';
 import type { CheckContext } from './check-context.ts';
 
 /**
- * Whether the source alone cannot say what a target table should hold: values are looked up in the target, or rows with one key
- * become one. Then what the mapping yields is copied into a temporary table of the target, and put together there.
+ * Whether the source alone cannot say what a target table should hold: values are looked up in the target, rows with one key
+ * become one, or a transform makes them. Then what the mapping yields is copied into a temporary table of the target, and put together there.
  */
 export const needsTarget = (plan: ResolvedPlan, relation: RelationName): boolean =>
-  fusionInto(plan, relation) !== undefined || flowsInto(plan, relation).some(looksUp);
+  fusionInto(plan, relation) !== undefined ||
+  flowsInto(plan, relation).some((flow) => looksUp(flow) || flow.transform !== undefined);
 
 const table: RelationName = { schema: 'pg_temp', name: 'rowfleet_expected' };
 const stageOf = (number: number): string => `rowfleet_expected_${number + 1}`;
@@ -47,14 +49,17 @@ async function fill(ctx: CheckContext, flow: ResolvedFlow, number: number): Prom
   const list = carried(flow).map(({ copyExpression }) => `(${copyExpression}\n)`);
   const staged = looksUp(flow);
   const into = staged ? `pg_temp.${stageOf(number)}` : `${display(table)} (${landingColumns(flow)})`;
-  await relay(
-    {
-      session: source,
-      statement: `copy (${selectRows(flow, list)}) to stdout (format ${flow.format})`,
-    },
+  const through = stageFor(ctx.transforms ?? new Map(), flow, { signal });
+  const sides = [
+    { session: source, statement: `copy (${selectRows(flow, list)}) to stdout (format ${flow.format})` },
     { session: target, statement: `copy ${into} from stdin (format ${flow.format})` },
-    { signal },
-  );
+  ] as const;
+  if (through === undefined) await relay(...sides, { signal });
+  else {
+    // What the function does with the rows may be a finding: the sessions go on to tell of it.
+    const outcome = await tryRelay(...sides, { signal, through });
+    if (outcome.kind === 'refused') throw outcome.error;
+  }
   if (staged) await planQuery(target, landFromStage(flow, `pg_temp.${stageOf(number)}`, table));
 }
 

@@ -1,7 +1,9 @@
+import { display } from '../pg/quote.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { leaderOf } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { withoutRows } from '../plan/without-rows.ts';
+import { TransformRefused, TransformUnstable } from '../transform/errors.ts';
 import { checkAccounting } from './accounting.ts';
 import { checkBackfill } from './backfill.ts';
 import type { CheckContext } from './check-context.ts';
@@ -38,6 +40,17 @@ async function withoutExcluded({ source, plan, excluded = {} }: CheckContext): P
   return { ...plan, flows };
 }
 
+/** What a transform does with rows of the source as they are now is a finding. */
+function findingOfTransform(
+  spec: Extract<CheckSpec, { check: 'digest' | 'count' }>,
+  error: unknown,
+): CheckOutcome {
+  if (!(error instanceof TransformRefused || error instanceof TransformUnstable)) throw error;
+  const { check, relation } = spec;
+  const summary = `${display(relation)}: called again, ${error.message}`;
+  return { rows: 0, findings: [{ check, relation, summary, details: [] }], evidence: {} };
+}
+
 /**
  * Makes one check in a fresh read-only snapshot of each side, so that rows which were written after the copy are
  * found. Returns what is wrong as findings; throws what the servers throw, and the signal's reason.
@@ -50,7 +63,9 @@ export async function runCheck(ctx: CheckContext, spec: CheckSpec): Promise<Chec
     const inSnapshot = () => inTransaction(ctx.target, mode, () => check({ ...ctx, plan }, spec));
     const compares = spec.check === 'digest' || spec.check === 'count';
     if (!compares || !needsTarget(plan, spec.relation)) return inSnapshot();
-    return withExpected(ctx.target, plan, spec.relation, inSnapshot);
+    return withExpected(ctx.target, plan, spec.relation, () =>
+      inSnapshot().catch((error) => findingOfTransform(spec, error)),
+    );
   };
   return inTransaction(ctx.source, mode, checkNarrowed, { searchPath: ctx.plan.source.searchPath });
 }

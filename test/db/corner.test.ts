@@ -88,6 +88,7 @@ describe.each([[14], [18]] as const)('PostgreSQL %i', (version) => {
     const plan = { ...emptyPlan, flows: [flow] };
     const ctx = {
       plan,
+      transforms: new Map(),
       claim: { runId: '1' },
       flow,
       source: from,

@@ -50,7 +50,8 @@ async function loaded(shape: Shape) {
     { rowsBefore = 0, ...more }: Partial<Pick<DeriveContext, 'rowsBefore' | 'down' | 'kept'>> = {},
   ): Promise<Derived> => {
     const flow = plan.flows.find((each) => each.name === name)!;
-    const ctx = { plan, flow, ...sessions, signal: AbortSignal.timeout(30_000), onBytes: () => {} };
+    const signal = AbortSignal.timeout(30_000);
+    const ctx = { plan, transforms: new Map(), flow, ...sessions, signal, onBytes: () => {} };
     return inTransaction(
       sessions.target,
       'read committed',

@@ -77,7 +77,13 @@ test('a table that was rewritten when nobody kept the snapshot is not read with 
   );
   const claim = await claimTask(target, 'w', (await readOpenTasks(ledger.pool, runId))[0]!.id);
   const input = {
-    ...{ plan: { ...plan, flows }, claim: claim as ClaimedTask, target, source: reader },
+    ...{
+      plan: { ...plan, flows },
+      transforms: new Map(),
+      claim: claim as ClaimedTask,
+      target,
+      source: reader,
+    },
     ...{ seal: sealFrom({}), signal: new AbortController().signal, onBytes: () => {} },
   };
   await expect(copyBatch(input)).rejects.toThrow('the source snapshot is gone: public.kept was rewritten');

@@ -15,7 +15,7 @@ import {
 } from '../../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import { CopyOut } from '../../wire/copy-out.ts';
-import { submit } from '../../wire/relay.ts';
+import { submit } from '../../wire/submit.ts';
 
 /** What reading a part of a flow on the source cost. */
 export interface Measured {

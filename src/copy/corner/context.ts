@@ -10,6 +10,8 @@ export interface CornerContext extends LoadContext {
 export interface CorneredRow {
   tid: string;
   refusal: Refusal;
+  /** What its transform threw, in full. Holds row values. */
+  trace?: string | null;
   /** The driving row of the batch that was given its place under a unique key: where that is refused too, this one may pass. */
   behind?: string;
 }

@@ -54,14 +54,14 @@ export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Prom
   const flows = readTogether(ctx.plan, flow);
   let rowsQuarantined = 0;
   let failing: string | undefined;
-  for (const { tid, refusal } of refused) {
+  for (const { tid, refusal, trace = null } of refused) {
     ctx.signal.throwIfAborted();
     const values = await readRefused(source, flows, range.leaf, tid);
     if (refusal.stage === 'extract' && values.outputs > 0) {
       failing = await findFailingColumn(source, flows, { leaf: range.leaf, tid }, failing);
       if (failing !== undefined) refusal.column = failing;
     }
-    await insertRefused(target, claim, { ...refusal, leaf, tid, ...values }, seal);
+    await insertRefused(target, claim, { ...refusal, leaf, tid, trace, ...values }, seal);
     rowsQuarantined += values.outputs;
   }
   await holdToLimit(ctx, limit);

@@ -6,7 +6,7 @@ import type { Leaf } from '../../plan/types.ts';
 import { type LoadTally, tryLoadRange } from '../load-range.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';
-import { refusalOf } from './refusal.ts';
+import { gatheredRows, refusalOf } from './refusal.ts';
 import { isSweepable, sweep } from './sweep.ts';
 
 export interface Cornered extends LoadTally {
@@ -91,6 +91,12 @@ export async function corner(ctx: CornerContext, range: TidRange): Promise<Corne
     const outcome = await tryLoadRange(ctx, next);
     if (outcome.kind === 'copied') {
       add(tally, outcome);
+      continue;
+    }
+    const gathered = gatheredRows(outcome);
+    if (gathered.length > 0) {
+      for (const row of gathered) refuse(row);
+      open.push({ ...next, except: [...(next.except ?? []), ...new Set(gathered.map(({ tid }) => tid))] });
       continue;
     }
     const cut = await halve(ctx.source, next);

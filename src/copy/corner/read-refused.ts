@@ -4,7 +4,7 @@ import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { planQuery } from '../../plan/plan-query.ts';
-import { asCopied, carriedFor, fromClause, whereClause } from '../../plan/select.ts';
+import { asCopied, carried, carriedFor, fromClause, whereClause } from '../../plan/select.ts';
 import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
@@ -38,7 +38,7 @@ const rowsOf = (flow: ResolvedFlow, leaf: Leaf, tid: string): string =>
   `${fromClause(flow, leaf)} ${whereClause(flow, [`${flow.alias}.ctid = ${literal(tid)}::pg_catalog.tid`])}`;
 
 /**
- * The target column whose expression fails on a driving row, of which join and where can be computed; undefined where
+ * The target column, or the one of a transform's input, whose expression fails on a driving row, of which join and where can be computed; undefined where
  * each alone does not.
  * @param likely tried first: rows of a batch mostly fail alike
  */
@@ -49,7 +49,7 @@ export async function findFailingColumn(
   likely?: string,
 ): Promise<string | undefined> {
   const expressions = flows.flatMap((flow) =>
-    flow.columns.flatMap((column) =>
+    (flow.transform ? carried(flow) : flow.columns).flatMap((column) =>
       carriedFor(column).map(({ copyExpression }) => ({ flow, name: column.name, copyExpression })),
     ),
   );
@@ -64,14 +64,15 @@ export async function findFailingColumn(
   return undefined;
 }
 
-/** The rows that a driving row would have become, as JSON; null where they cannot be told without the target, or are of several tables. */
+/** The rows that a driving row would have become, as JSON; null where they cannot be told by the source alone, or are of several tables. */
 async function readYielded(
   source: Session,
   flows: ResolvedFlow[],
   rowsOf: (flow: ResolvedFlow) => string,
 ): Promise<string | null> {
   const [flow] = flows as [ResolvedFlow];
-  if (flows.length > 1 || flow.columns.some(({ lookup }) => lookup !== undefined)) return null;
+  if (flows.length > 1 || flow.transform || flow.columns.some(({ lookup }) => lookup !== undefined))
+    return null;
   const list = flow.columns.map(({ copyExpression }, i) => `(${copyExpression}\n) as c${i + 1}`).join(', ');
   const object = `pg_catalog.json_object(${namesOf(flow.columns.map(({ name }) => name))}, array[${flow.columns.map(copied).join(', ')}])`;
   const yielded = await attempt<{ rows: string | null }>(

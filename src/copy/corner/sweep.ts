@@ -105,8 +105,11 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
 }
 
 /** Whether a sweep can tell a flow's refused rows: what it stages is what the target takes, and of one table. */
-export const isSweepable = ({ readWith, idMap, columns }: ResolvedFlow): boolean =>
-  readWith === undefined && idMap === undefined && columns.every(({ lookup }) => lookup === undefined);
+export const isSweepable = ({ readWith, idMap, transform, columns }: ResolvedFlow): boolean =>
+  readWith === undefined &&
+  idMap === undefined &&
+  transform === undefined &&
+  columns.every(({ lookup }) => lookup === undefined);
 
 /**
  * Finds refused rows of the ranges by a few statements over all of them: expressions, types, NOT NULL, CHECK and unique keys. It may

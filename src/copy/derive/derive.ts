@@ -2,6 +2,7 @@ import { RowfleetError } from '../../errors.ts';
 import { handed, handOver } from '../../pg/hand-over.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { planQuery } from '../../plan/plan-query.ts';
+import { stageFor } from '../../transform/batch.ts';
 import { relay } from '../../wire/relay.ts';
 import { insertWritten } from '../mend/insert-edited.ts';
 import { applyDifference, proveApplied } from './difference.ts';
@@ -31,7 +32,7 @@ async function stageScope(ctx: DeriveContext, scope: Scope): Promise<{ rows: num
   const { rowsIn, bytes } = await relay(
     { session: source, statement: copyOutOfScope(flow, scope) },
     { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
-    { signal, onBytes },
+    { signal, onBytes, through: stageFor(ctx.transforms, flow, { signal }) },
   );
   await target.query(`analyze ${stage}`);
   return { rows: rowsIn, bytes };

@@ -2,12 +2,14 @@ import type { CapturedObject } from '../../constraints/types.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import type { Transforms } from '../../transform/transform.ts';
 
 /** Both sessions are in open transactions: the source's with the plan's path, the target's with the target's. */
 export interface DeriveContext {
   plan: ResolvedPlan;
   /** Without the driving rows that are not to be derived. */
   flow: ResolvedFlow;
+  transforms: Transforms;
   source: Session;
   target: Session;
   signal: AbortSignal;

@@ -23,7 +23,7 @@ import { readTogether } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
 import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
-import { refusalOf } from '../corner/refusal.ts';
+import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
 import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
@@ -36,7 +36,12 @@ type MendInput = CopyBatchInput;
 /** What became of one row: target rows that came of it, or why it is refused once more. */
 type Result =
   | ({ kind: 'loaded'; how: string } & LoadTally)
-  | { kind: 'refused'; refusal: Refusal; found: Extract<FoundAt, { kind: 'there' }> | null };
+  | {
+      kind: 'refused';
+      refusal: Refusal;
+      trace?: string | null;
+      found: Extract<FoundAt, { kind: 'there' }> | null;
+    };
 
 const rowsOf = (n: number): string => `${n} ${n === 1 ? 'row' : 'rows'}`;
 
@@ -45,7 +50,8 @@ function resultOf(
   outcome: LoadOutcome,
   found: Extract<FoundAt, { kind: 'there' }> | null,
 ): Result {
-  if (outcome.kind === 'refused') return { kind: 'refused', refusal: refusalOf(outcome), found };
+  if (outcome.kind === 'refused')
+    return { kind: 'refused', refusal: refusalOf(outcome), trace: traceOf(outcome.error), found };
   const how = `${found === null ? 'loaded as edited' : 'loaded as the plan yields it'}: ${rowsOf(outcome.rowsIn)}`;
   if (outcome.rowsIn === outcome.rowsOut) return { ...outcome, kind: 'loaded', how };
   throw new RowfleetError(
@@ -95,7 +101,7 @@ async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result
   if (result.refusal.stage === 'extract' && values.outputs > 0)
     result.refusal.column = await findFailingColumn(source, flows, { leaf: range.leaf, tid });
   await holdAgain(target, claim, row, result.refusal);
-  await keepFound(target, row, { leaf, tid, ...values }, seal);
+  await keepFound(target, row, { leaf, tid, ...values, trace: result.trace ?? null }, seal);
 }
 
 /** Takes edits back; tells what came of it where the row is not as it was. */

@@ -8,10 +8,11 @@ import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import { copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
+import { stageFor } from '../../transform/batch.ts';
 import { type RelayTally, tryRelay } from '../../wire/relay.ts';
 import { underBothSavepoints } from '../both-savepoints.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
-import { refusalOf } from '../corner/refusal.ts';
+import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { refuseSpread } from '../derive/spread.ts';
 import { type DeriveContext, names, record, stage, type Terms, termsOf, vanished } from '../derive/terms.ts';
@@ -24,7 +25,7 @@ type There = Extract<FoundAt, { kind: 'there' }>;
 export type TakenBack =
   | ({ kind: 'loaded'; how: string } & RelayTally)
   /** Refused as the plan yields it; what was edited is out of the target. */
-  | { kind: 'refused'; refusal: Refusal; found: There | null }
+  | { kind: 'refused'; refusal: Refusal; trace?: string | null; found: There | null }
   /** Nothing was changed, and why. */
   | { kind: 'kept'; why: string };
 
@@ -115,10 +116,15 @@ async function tryReplace(undoing: Undoing): Promise<Error | undefined> {
 }
 
 /** Takes what was edited out, since the row as the plan yields it is refused. */
-async function remove(undoing: Undoing, refusal: Refusal, found: There | null): Promise<TakenBack> {
+async function remove(
+  undoing: Undoing,
+  refusal: Refusal,
+  found: There | null,
+  trace: string | null = null,
+): Promise<TakenBack> {
   await undoing.ctx.target.query(`truncate ${stage}`);
   const error = await tryReplace(undoing);
-  if (error === undefined) return { kind: 'refused', refusal, found };
+  if (error === undefined) return { kind: 'refused', refusal, trace, found };
   const also = safeMessage(error);
   return {
     kind: 'kept',
@@ -137,10 +143,10 @@ async function undo(undoing: Undoing, row: SentRow): Promise<TakenBack> {
       tryRelay(
         { session: source, statement: copyOutStatement(flow, found.range) },
         { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
-        { signal, onBytes },
+        { signal, onBytes, through: stageFor(ctx.transforms, flow, { signal, gather: true }) },
       ),
     );
-    if (outcome.kind === 'refused') return remove(undoing, refusalOf(outcome), found);
+    if (outcome.kind === 'refused') return remove(undoing, refusalOf(outcome), found, traceOf(outcome.error));
     tally = outcome;
   }
   const error = await tryReplace(undoing);

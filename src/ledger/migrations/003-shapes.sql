@@ -15,3 +15,5 @@ create table rowfleet.id_map (
   new_type text not null,
   created_at timestamptz not null default now()
 );
+
+alter table rowfleet.quarantine add column trace bytea;   -- what a transform threw for the row, in full; sealed like its values
