@@ -264,9 +264,11 @@ describe('calls that others must bear', () => {
       },
       { chunk: 2, callsPerSecond: 50 },
     );
+    const began = performance.now();
     await Promise.all([run(transform, 6), run(transform, 4)]);
     expect(at).toHaveLength(5);
-    expect(at[4]! - at[0]!).toBeGreaterThan(75);
+    // Four spaces of 20 ms behind the first turn; a busy process may begin that one late.
+    expect(at[4]! - began).toBeGreaterThan(75);
   });
 
   test('are not made for a while after failures in a row, and one is tried then', async () => {
