@@ -4,6 +4,9 @@ const copyData = 0x64; // 'd'
 /** Bytes of one frame; a longer row gets one of its own. */
 const frameBytes = 128 * 1024;
 
+/** Below this a loop copies faster than a call into native code, which costs as much as most rows. */
+const shortBytes = 32;
+
 /** Rows of a COPY, in CopyData frames. */
 export interface DrainedRows {
   rows: number;
@@ -22,10 +25,12 @@ export class FrameWriter {
   add(head: Uint8Array, from: Buffer, start: number, end: number, tail: Uint8Array): void {
     const length = head.length + end - start + tail.length;
     const open = this.#room(length);
-    open.set(head, this.#length);
-    from.copy(open, this.#length + head.length, start, end);
-    open.set(tail, this.#length + head.length + end - start);
-    this.#length += length;
+    let at = this.#length;
+    for (let i = 0; i < head.length; i++) open[at++] = head[i]!;
+    if (end - start < shortBytes) for (let i = start; i < end; i++) open[at++] = from[i]!;
+    else at += from.copy(open, at, start, end);
+    for (let i = 0; i < tail.length; i++) open[at++] = tail[i]!;
+    this.#length = at;
     this.bytes += length;
     this.rows += 1;
   }

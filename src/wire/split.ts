@@ -52,7 +52,8 @@ export class Splitter implements Sorter {
   #text = (bytes: Buffer, from: number, to: number): void => {
     this.rows += 1;
     let at = from;
-    for (const [i, { columns, flag }] of this.#parts.entries()) {
+    for (let i = 0; i < this.#parts.length; i++) {
+      const { columns, flag } = this.#parts[i]!;
       let isFor = true;
       if (flag) {
         isFor = bytes[at] === 0x74; // t
@@ -70,7 +71,8 @@ export class Splitter implements Sorter {
     if (bytes.readInt16BE(at) < 0) return;
     this.rows += 1;
     at += 2;
-    for (const [i, { columns, flag }] of this.#parts.entries()) {
+    for (let i = 0; i < this.#parts.length; i++) {
+      const { columns, flag } = this.#parts[i]!;
       let isFor = true;
       if (flag) {
         isFor = bytes.readInt32BE(at) === 1 && bytes[at + 4] === 1;
@@ -107,9 +109,13 @@ function afterFields(bytes: Buffer, from: number, to: number, fields: number): n
   return to;
 }
 
+/** As `readInt32BE`, which checks its arguments for each of a row's fields. */
+const int32At = (bytes: Buffer, at: number): number =>
+  (bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!;
+
 /** The offset behind some fields of a binary row, each its length and so many bytes; -1 is NULL. */
 function afterLengths(bytes: Buffer, from: number, fields: number): number {
   let at = from;
-  for (let left = fields; left > 0; left--) at += 4 + Math.max(0, bytes.readInt32BE(at));
+  for (let left = fields; left > 0; left--) at += 4 + Math.max(0, int32At(bytes, at));
   return at;
 }
