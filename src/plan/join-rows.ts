@@ -1,17 +1,18 @@
-import { sqlState } from '../pg/errors.ts';
-import { sqlStates } from '../pg/sql-states.ts';
 import type { ResolveContext } from './context.ts';
-import type { Describer } from './describe.ts';
+import { type Counting, countedWithin } from './counting.ts';
 import type { FlowResult } from './resolve-flow.ts';
 import { leaderOf } from './select.ts';
 import { countSource, type SourceCounts } from './source-counts.ts';
 import type { JoinRows, ResolvedFlow } from './types.ts';
+import type { PathSegment } from './yaml-document.ts';
 
 /** What a join does to driving rows that the plan does not say it may. */
 export interface JoinFault {
   message: string;
   /** What would say so. */
   declare: JoinRows;
+  /** What else would help. */
+  mend: string;
 }
 
 const n = (rows: number): string => rows.toLocaleString('en');
@@ -31,42 +32,56 @@ export function faultOfJoin(
     ...(multiplies ? [`makes ${n(outputs)} rows of ${n(yielding)} driving rows`] : []),
   ];
   const both = unmatched > 0 && outputs > yielding;
+  const mends = [
+    ...(loses ? ['keep them with a left join'] : []),
+    ...(multiplies ? ['add to its ON what picks one joined row'] : []),
+  ];
   return {
     message: parts.join(' and '),
+    mend: mends.join(', and '),
     declare: both ? 'any' : loses ? 'may_lose' : 'may_multiply',
   };
 }
 
-/** Seconds that counting what joins do may take before a run, over all flows. */
-const countedWithin = 15;
+/** Where the join of a flow stands: outputs share it. */
+export const placeOfJoin = (path: PathSegment[]): PathSegment[] => [...path.slice(0, 2), 'join'];
 
-/** Counts what the joins of flows do to driving rows, as long as that takes seconds. What the plan does not declare is reported. */
+/** The most that outputs of one flow say of its join: a fault that is both comes first. */
+function worst(faults: JoinFault[]): JoinFault | undefined {
+  const rank: Partial<Record<JoinRows, number>> = { any: 2, may_multiply: 1 };
+  return faults.toSorted((a, b) => (rank[b.declare] ?? 0) - (rank[a.declare] ?? 0))[0];
+}
+
+/** Counts what the joins of flows do to driving rows. What the plan does not declare is reported. */
 export async function checkJoins(
   ctx: ResolveContext,
-  describer: Describer,
+  counting: Counting,
   results: FlowResult[],
 ): Promise<void> {
-  const began = performance.now();
-  for (const { flow, path } of results) {
-    if (flow.join === '' || flow.joinRows === 'any' || leaderOf(flow) !== flow.name) continue;
-    const at = [...path, 'join'];
-    const left = countedWithin - (performance.now() - began) / 1000;
-    const counted =
-      left > 0 ? await describer.within(left, (session) => countSource(session, flow)) : undefined;
-    if (counted?.value) {
-      const fault = faultOfJoin(flow, counted.value);
-      if (fault)
-        ctx.problems.error(
-          at,
-          `it ${fault.message}`,
-          `Where that is meant, say so: join_rows: ${fault.declare}. Else mend the join.`,
-        );
-    } else if (counted === undefined || sqlState(counted.error) === sqlStates.queryCanceled) {
+  const joined = results.filter(({ flow }) => flow.join !== '' && flow.joinRows !== 'any');
+  for (const { flow: leader, path } of joined.filter(({ flow }) => leaderOf(flow) === flow.name)) {
+    const at = placeOfJoin(path);
+    const faults: JoinFault[] = [];
+    let late = false;
+    // Each output by its own condition: it may be what picks one of several joined rows.
+    for (const { flow } of joined.filter((each) => leaderOf(each.flow) === leader.name)) {
+      const counted = await counting.count((session) => countSource(session, flow));
+      const fault = counted.kind === 'counted' ? faultOfJoin(flow, counted.value) : undefined;
+      if (fault) faults.push(fault);
+      late ||= counted.kind === 'late';
+    }
+    const fault = worst(faults);
+    if (fault)
+      ctx.problems.error(
+        at,
+        `it ${fault.message}`,
+        `Where that is meant, say so: join_rows: ${fault.declare}. Else ${fault.mend}.`,
+      );
+    else if (late)
       ctx.problems.warning(
         at,
         `whether it loses or multiplies rows was not counted: that takes more than ${countedWithin} s`,
         'The validator counts it. Where it may, declare it with join_rows.',
       );
-    }
   }
 }

@@ -25,6 +25,15 @@ export class Problems {
     return this.all.some(({ severity }) => severity === 'error');
   }
 
+  /** Whether something is wrong at a place of the file, or below it. */
+  hasErrorAt(path: readonly PathSegment[]): boolean {
+    const place = formatPath(path);
+    return this.all.some(
+      ({ severity, at }) =>
+        severity === 'error' && at.path.startsWith(place) && !/^[\w-]/.test(at.path.slice(place.length)),
+    );
+  }
+
   /** Everything, in the order of the file. */
   sorted(): PlanProblem[] {
     return this.all.toSorted((a, b) => a.at.line - b.at.line);

@@ -51,7 +51,7 @@ function checkMeaning(ctx: ResolveContext, from: DataType, column: Column, path:
     problems.warning(
       path,
       `the target’s ${column.type} lacks labels of the source’s: ${lacking.join(', ')}`,
-      'A row that has one fails its batch.',
+      'A row that has one goes into quarantine.',
     );
 }
 
@@ -76,6 +76,31 @@ function warnOfLoss(
   ctx.problems.warning(path, message, hints.join(' '));
 }
 
+/** Reports a literal that its column takes from no row: NULL where there must be a value, or what is no label of an enum. */
+function checkLiteral(
+  { problems }: ResolveContext,
+  text: string,
+  column: Column,
+  labels: string[] | null,
+  path: PathSegment[],
+): boolean {
+  if (text === 'null' && column.notNull)
+    problems.error(
+      path,
+      `${column.name} is NOT NULL`,
+      'Give it a value, or leave it out if it has a default.',
+    );
+  const [, quoted] = /^'((?:[^']|'')*)'$/.exec(text) ?? [];
+  const label = quoted?.replaceAll("''", "'");
+  const isNone = label !== undefined && labels !== null && !labels.includes(label);
+  if (isNone) {
+    const near = nearest(label, labels);
+    const hint = near === undefined ? `It is one of ${labels.join(', ')}.` : `Did you mean '${near}'?`;
+    problems.error(path, `${text} is no label of ${column.type}`, hint);
+  }
+  return !isNone && !(text === 'null' && column.notNull);
+}
+
 /** Fits an expression to its target column: casts, COPY format, comparison. None when it cannot be, which is reported. */
 export function mapColumn(
   ctx: ResolveContext,
@@ -87,8 +112,10 @@ export function mapColumn(
   const from = source.types.byOid.get(given.typeOid)!;
   const targetType = target.types.byOid.get(column.typeOid)!;
   const storage = baseType(target.types, targetType);
+  const bare = bareLiteral(given.expression);
+  if (bare !== undefined && !checkLiteral(ctx, bare, column, storage.labels, path)) return undefined;
   // A bare literal has no type yet: it becomes the target's, as in an INSERT.
-  const literal = bareLiteral(given.expression) !== undefined && isBuiltin(storage);
+  const literal = bare !== undefined && isBuiltin(storage);
   const conversion = literal
     ? ({ kind: 'cast', cast: `pg_catalog.${ident(storage.name)}`, to: storage } as const)
     : convert(source.types, target.types, from, column);

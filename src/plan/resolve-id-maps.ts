@@ -62,11 +62,13 @@ async function proveUnique(
     return true;
   const list = keys.map(({ expression }, i) => `(${expression}\n) as k${i + 1}`);
   const names = keys.map((_, i) => `k${i + 1}`);
-  const sql = `with k as (${selectRows(frame, list)})
-     select exists (select from k group by ${names.join(', ')} having pg_catalog.count(*) > 1) as doubled,
-            exists (select from k where ${names.map((name) => `${name} is null`).join(' or ')}) as empty`;
+  const empty = names.map((name) => `${name} is null`).join(' or ');
+  const sql = `with k as (select ${names.join(', ')}, pg_catalog.count(*) as n from (${selectRows(frame, list)}) as r group by ${names.join(', ')})
+     select coalesce(pg_catalog.sum(n) filter (where n > 1 and not (${empty})), 0) as rows,
+            pg_catalog.count(*) filter (where n > 1 and not (${empty})) as keys,
+            coalesce(pg_catalog.sum(n) filter (where ${empty}), 0) as empty from k`;
   const counted = await describer.within(countedWithin, (session) =>
-    planQuery<{ doubled: boolean; empty: boolean }>(session, sql),
+    planQuery<Record<'rows' | 'keys' | 'empty', string>>(session, sql),
   );
   if (counted.value === undefined) {
     ctx.problems.warning(
@@ -76,20 +78,21 @@ async function proveUnique(
     );
     return true;
   }
-  const { doubled, empty } = counted.value.rows[0]!;
-  if (doubled)
+  const found = counted.value.rows[0]!;
+  const n = (count: string) => Number(count).toLocaleString('en');
+  if (found.empty !== '0')
     ctx.problems.error(
       [...path, 'key'],
-      `it is not unique in ${display(relation)}: one old key would have several new ones`,
-      'Add what tells the rows apart: key: [a, b].',
+      `it is NULL for ${n(found.empty)} rows of ${display(relation)}`,
+      `Leave them out: where: ${keys.map(({ expression }) => `${expression} is not null`).join(' and ')}.`,
     );
-  else if (empty)
+  if (found.keys !== '0')
     ctx.problems.error(
       [...path, 'key'],
-      `it is NULL for some rows of ${display(relation)}`,
-      'Leave them out: where: … is not null.',
+      `it is not unique in ${display(relation)}: ${n(found.rows)} rows share ${n(found.keys)} of its values, and one old key would have several new ones`,
+      `Add what tells them apart: key: [${keys.map(({ expression }) => expression).join(', ')}, …].`,
     );
-  return !doubled && !empty;
+  return found.empty === '0' && found.keys === '0';
 }
 
 /** The flow that fills an id map, before any flow that uses it. */

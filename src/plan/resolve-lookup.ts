@@ -54,6 +54,11 @@ async function findTableToLookIn(
     ctx.problems.error([...path, 'take'], message, 'Take another column, or change the target’s.');
     return undefined;
   }
+  if (spec.missing === 'null' && into?.notNull) {
+    const message = `a key that is not there would give NULL, and ${into.name} is NOT NULL`;
+    ctx.problems.error([...path, 'missing'], message, 'Leave missing out: such a row goes into quarantine.');
+    return undefined;
+  }
   const { schema } = relation;
   // A key that is too long for its column is not there: that is for the lookup to find out.
   const types = await formatTypes(

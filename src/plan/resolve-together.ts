@@ -1,9 +1,11 @@
 import { display } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import type { FlowResult } from './resolve-flow.ts';
+import { leaderOf } from './select.ts';
 import { bareLiteral } from './sql-text.ts';
 import type { Fusion, ResolvedFlow } from './types.ts';
 import { findCircle } from './waits.ts';
+import type { PathSegment } from './yaml-document.ts';
 
 /** Whether declared conditions or different literals keep two flows' rows apart. */
 function disjoint(a: ResolvedFlow, b: ResolvedFlow): boolean {
@@ -95,14 +97,23 @@ export function numberFused(results: FlowResult[]): FlowResult[] {
   });
 }
 
+/** The column of a flow, or of one that is read with it, that is looked up in what another flow fills. */
+function placeOfLookup(results: FlowResult[], flow: string, other: string): PathSegment[] {
+  const tables = results.flatMap((each) => (leaderOf(each.flow) === other ? display(each.target) : []));
+  for (const { flow: each, path } of results.filter((result) => leaderOf(result.flow) === flow)) {
+    const column = each.columns.find(({ lookup }) => lookup && tables.includes(display(lookup.relation)));
+    if (column) return [...path, 'columns', column.name];
+  }
+  return ['flows'];
+}
+
 /** Flows that could never begin, since each waits for another to be copied. */
 export function checkOrder(ctx: ResolveContext, results: FlowResult[], flows: ResolvedFlow[]): void {
   const circle = findCircle({ flows });
   if (circle === undefined) return;
-  const path = results.find(({ flow }) => flow.name === circle[0])?.path ?? ['flows'];
   const alone = circle.length === 2;
   ctx.problems.error(
-    path,
+    placeOfLookup(results, circle[0]!, circle[1]!),
     alone
       ? `${circle[0]} looks values up in the table that it fills itself`
       : `these flows look values up in each other's tables, so that none could begin: ${circle.join(' → ')}`,

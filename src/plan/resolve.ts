@@ -4,14 +4,17 @@ import { display, literal, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction, setSearchPath } from '../pg/transaction.ts';
 import type { ResolveContext, Side } from './context.ts';
+import { Counting } from './counting.ts';
 import { Describer } from './describe.ts';
 import { checkJoins } from './join-rows.ts';
 import { Problems } from './problems.ts';
+import { checkRefused } from './refused-rows.ts';
 import { checkDatabases, readSide } from './resolve-databases.ts';
 import { type FlowResult, resolveFlow } from './resolve-flow.ts';
 import { resolveIdMaps } from './resolve-id-maps.ts';
 import { resolveTables } from './resolve-tables.ts';
 import { checkOrder, checkTogether, numberFused } from './resolve-together.ts';
+import { checkSharedKeys } from './shared-keys.ts';
 import type {
   EndpointSpec,
   Plan,
@@ -43,6 +46,18 @@ async function withDrivingKeys(ctx: ResolveContext, flows: ResolvedFlow[]): Prom
     const apart = inherits || flow.grouping?.kind === 'group';
     return { ...flow, drivingKey: apart ? [] : (keys.get(flow.driving.oid) ?? []) };
   });
+}
+
+/** Counts on the source what flows would do to their rows that the plan does not declare. */
+async function checkRows(ctx: ResolveContext, describer: Describer, results: FlowResult[]): Promise<void> {
+  const counting = new Counting(describer);
+  const keys = await readKeys(
+    ctx.target.session,
+    results.map(({ target }) => target.oid),
+  );
+  await checkJoins(ctx, counting, results);
+  await checkSharedKeys(ctx, counting, results, keys);
+  await checkRefused(ctx, counting, results, keys);
 }
 
 async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promise<ResolvedTarget[]> {
@@ -118,27 +133,28 @@ const databaseOf = (endpoint: EndpointSpec, { facts, identity, searchPath }: Sid
 
 async function resolveFlows(
   ctx: ResolveContext,
+  describer: Describer,
   plan: Plan,
 ): Promise<{ idMaps: ResolvedFlow[]; results: FlowResult[] }> {
-  // Before the savepoint: going back to it must not undo the path.
-  await setSearchPath(ctx.source.session, ctx.source.searchPath);
-  const describer = await Describer.begin(ctx.source.session);
   const idMaps = await resolveIdMaps(ctx, describer, plan.idMaps);
   const results: FlowResult[] = [];
   for (const [i, spec] of plan.flows.entries()) {
     results.push(...(await resolveFlow(ctx, describer, spec, ['flows', i])));
   }
-  await checkJoins(ctx, describer, results);
   return { idMaps, results };
 }
 
 async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledBy): Promise<ResolvedPlan> {
   const tables = await resolveTables(ctx, plan);
-  const { idMaps, results: mapped } = await resolveFlows(ctx, plan);
+  // Before the savepoint: going back to it must not undo the path.
+  await setSearchPath(ctx.source.session, ctx.source.searchPath);
+  const describer = await Describer.begin(ctx.source.session);
+  const { idMaps, results: mapped } = await resolveFlows(ctx, describer, plan);
   const results = numberFused([...tables, ...mapped]);
   checkTogether(ctx, results);
   const flows = [...idMaps, ...results.map(({ flow }) => flow)];
   checkOrder(ctx, results, flows);
+  await checkRows(ctx, describer, results);
   const targets = await resolveTargets(ctx, results);
   await checkEmpty(ctx, plan, results, targets, filledBy);
   return {

@@ -134,3 +134,9 @@ export function bareLiteral(text: string): string | undefined {
   if (tokens.length !== 1 || !only) return undefined;
   return only.kind === 'string' || (only.kind === 'word' && only.text === 'null') ? only.text : undefined;
 }
+
+/** Whether an expression is made of literals alone, none of which is NULL. */
+export const isConstant = (text: string): boolean =>
+  lex(text).tokens.every(
+    ({ kind, text: word }) => /^(string|number|symbol)$/.test(kind) || /^(true|false)$/.test(word),
+  );
