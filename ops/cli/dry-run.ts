@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import { previewRun } from '../../src/control/preview/preview.ts';
 import { usageError } from '../../src/errors.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
@@ -63,7 +64,10 @@ function endOnInterruption(): () => void {
 
 async function print(file: PlanFile, options: DryRunOptions, sample: number): Promise<void> {
   await withResolvedPlan(file, options, 'try', async (resolved, target, source) => {
-    const { actions, forecast, samples } = await previewRun(resolved, source, target, { sample });
+    const { actions, forecast, samples } = await previewRun(resolved, source, target, {
+      sample,
+      folder: dirname(file.plan.file),
+    });
     if (options.json === true) {
       emit('dry-run', { plan: resolved, schema: file.plan.schema, ...actions, forecast });
       for (const each of samples) emit('sample', each);

@@ -1,3 +1,6 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { palette } from '../../ops/cli/render/color.ts';
 import { renderSample } from '../../ops/cli/render/sample.ts';
@@ -5,7 +8,9 @@ import { widthOf } from '../../ops/cli/render/text.ts';
 import { type Preview, previewRun } from '../../src/control/preview/preview.ts';
 import type { FlowSample } from '../../src/control/preview/sample/types.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
-import { resolveGood } from '../plan.ts';
+import { parsePlan } from '../../src/plan/parse.ts';
+import { resolvePlan } from '../../src/plan/resolve.ts';
+import { planText, resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 // Row n is refused by what its name says; 1 and 2 are in order.
@@ -102,7 +107,7 @@ describe.each([
     const plan = await resolveGood(source, target, body);
     const [s, t] = [await source.open(), await target.open()];
     preview = await inTransaction(t, 'read committed, read only', () =>
-      previewRun(plan, s, t, { sample: 20 }),
+      previewRun(plan, s, t, { sample: 20, folder: import.meta.dirname }),
     );
   });
 
@@ -143,4 +148,37 @@ describe.each([
     expect(lines.join('')).not.toMatch(/[\u0000-\u001f]/);
     expect(lines.join()).toContain(`'two⏎lines \\u001b`);
   });
+});
+
+test('calls transforms: rows, none, and why one is refused', async () => {
+  const [source, target] = [await createDatabase(18), await createDatabase(18)];
+  try {
+    await source.exec(`create table mail (id int primary key, "to" text);
+      insert into mail values (1, E'a\\tb,c'), (2, ''), (3, 'boom'), (4, 'much too long')`);
+    await target.exec('create table part (mail int, name varchar(4))');
+    const folder = mkdtempSync(join(tmpdir(), 'rowfleet-preview-'));
+    writeFileSync(
+      join(folder, 'split.ts'),
+      `export default ({ id, names }: { id: number; names: string }) => {
+         if (names === 'boom') throw new RangeError('no ' + names);
+         return names.split(',').filter(Boolean).map((name) => ({ mail: id, name }));
+       };`,
+    );
+    const text = planText(
+      'flows: [{name: parts, from: mail m, to: part, transform: split.ts, columns: {id: m.id, names: m."to"}}]',
+    );
+    const [s, t] = [await source.open(), await target.open()];
+    const { resolved } = await resolvePlan(parsePlan(text, join(folder, 'plan.yaml')).plan!, s, t);
+    const { samples } = await inTransaction(t, 'read committed, read only', () =>
+      previewRun(resolved!, s, t, { sample: 9, folder }),
+    );
+    expect(afterOf(samples[0]!)).toEqual(['1 a\tb', '1 c', '4 much too long']);
+    expect(samples[0]!.rows[1]!.outputs[0]!.none).toBe('its transform returns none');
+    expect(refusalsOf(samples[0]!)).toEqual(['3 transform TRANSFORM_THREW undefined', '4 target 22001 name']);
+    expect(samples[0]!.rows[2]!.outputs[0]!.refusals[0]!.message).toMatch(
+      /threw RangeError at split\.ts:2:\d+: no boom$/,
+    );
+  } finally {
+    await Promise.all([source.drop(), target.drop()]);
+  }
 });

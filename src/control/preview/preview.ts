@@ -17,20 +17,20 @@ export interface Preview {
 /**
  * Describes a run of a plan, estimates it, and shows what it makes of some rows. Only reads: the source in a transaction of its own, the target
  * in the one that `target` stands in.
- * @param sample driving rows of each flow
+ * @param options `sample`: driving rows of each flow; `folder`: the plan's, below which its transforms are
  */
 export function previewRun(
   plan: ResolvedPlan,
   source: Session,
   target: Session,
-  { sample }: { sample: number },
+  { sample, folder }: { sample: number; folder: string },
 ): Promise<Preview> {
   const look = async (): Promise<Preview> => {
     const estimates = await estimatePlan(source, plan);
     return {
       actions: await describeActions(plan, estimates, target),
       forecast: await forecast(source, target, plan, estimates),
-      samples: await samplePlan(source, target, plan, estimates, sample),
+      samples: await samplePlan({ source, target, folder }, plan, estimates, sample),
     };
   };
   return inTransaction(source, 'repeatable read, read only', look, { searchPath: plan.source.searchPath });

@@ -8,8 +8,18 @@ import { asCopied, carried, isCutByKey, leaderOf, readTogether, selectRows } fro
 import type { ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
 import { judge } from './judge.ts';
 import { type Place, pickSpread, pickYielding } from './pick.ts';
+import { type CallTransform, openForSample } from './transformed.ts';
 import type { DrivingSample, FlowSample, SampledOutput, SampledValue } from './types.ts';
-import { listOf, refusalOf, selectAt, textsOf, tryQuery, type Yielded, yieldedAt } from './yielded.ts';
+import {
+  listOf,
+  refusalOf,
+  selectAt,
+  textsOf,
+  transformed,
+  tryQuery,
+  type Yielded,
+  yieldedAt,
+} from './yielded.ts';
 
 /** Milliseconds that one statement of a sample may take. */
 const timeoutMs = 5_000;
@@ -19,6 +29,14 @@ const mostCharacters = 4_000;
 interface Sides {
   source: Session;
   target: Session;
+  /** The plan's folder. */
+  folder: string;
+}
+
+/** Reads rows of one flow. */
+interface Reader {
+  source: Session;
+  call: CallTransform | undefined;
 }
 
 /** A driving row with what it yields for each output of its flow. */
@@ -61,17 +79,22 @@ async function readBefore(source: Session, { leaf, tid }: Place, columns: string
   return named(columns, rows[0]?.texts ?? []);
 }
 
-async function readAt(source: Session, flows: ResolvedFlow[], place: Place, columns: string[]): Promise<Raw> {
+async function readAt(
+  { source, call }: Reader,
+  flows: ResolvedFlow[],
+  place: Place,
+  columns: string[],
+): Promise<Raw> {
   const [leader] = flows as [ResolvedFlow];
   const at = await selectAt(source, leader, place);
   const outputs: Raw['outputs'] = [];
-  for (const flow of flows) outputs.push({ flow, yielded: await yieldedAt(source, flow, at) });
+  for (const flow of flows) outputs.push({ flow, yielded: await yieldedAt(source, flow, at, call) });
   return { before: await readBefore(source, place, columns), outputs };
 }
 
 /** Rows of what has no places in it, a view say: as they come. */
 async function readUnplaced(
-  source: Session,
+  { source, call }: Reader,
   flow: ResolvedFlow,
   columns: string[],
   most: number,
@@ -88,15 +111,13 @@ async function readUnplaced(
   );
   if (read.error !== undefined)
     return [{ before: [], outputs: [{ flow, yielded: { ...nothing, refusals: [refusalOf(read.error)] } }] }];
-  return read.value.rows.slice(0, most).map((row) => ({
-    before: named(own, row.before),
-    outputs: [
-      {
-        flow,
-        yielded: { ...nothing, rows: row.texts === null ? [] : [row.texts], tooLarge: row.texts === null },
-      },
-    ],
-  }));
+  const raws: Raw[] = [];
+  for (const row of read.value.rows.slice(0, most)) {
+    const rows = row.texts === null ? [] : [row.texts];
+    const yielded = await transformed(call, { ...nothing, rows, tooLarge: row.texts === null });
+    raws.push({ before: named(own, row.before), outputs: [{ flow, yielded }] });
+  }
+  return raws;
 }
 
 const yieldsSome = ({ outputs }: Raw): boolean =>
@@ -105,16 +126,17 @@ const yieldsSome = ({ outputs }: Raw): boolean =>
 const textOf = (raw: Raw): string => JSON.stringify(raw.outputs.map(({ yielded }) => yielded.rows));
 
 async function readPlaces(
-  source: Session,
+  reader: Reader,
   flows: ResolvedFlow[],
   blocks: number[],
   columns: string[],
   most: number,
 ): Promise<{ raws: Raw[]; remarks: string[] }> {
+  const { source } = reader;
   const [leader] = flows as [ResolvedFlow];
   const read = async (places: Place[]) => {
     const raws: Raw[] = [];
-    for (const place of places) raws.push(await readAt(source, flows, place, columns));
+    for (const place of places) raws.push(await readAt(reader, flows, place, columns));
     return raws;
   };
   const spread = await read(await pickSpread(source, leader, blocks, most));
@@ -152,19 +174,20 @@ async function judgeOutput(target: Session, plan: ResolvedPlan, flow: ResolvedFl
 }
 
 async function sampleFlow(
-  { source, target }: Sides,
+  { source, target, folder }: Sides,
   plan: ResolvedPlan,
   leader: ResolvedFlow,
   estimate: Estimate,
   most: number,
 ): Promise<FlowSample> {
   const flows = readTogether(plan, leader);
+  const reader = { source, call: await openForSample(leader, folder) };
   const columns = await usedColumns(source, flows);
   const hasPlaces = leader.leaves.every((leaf) => leaf.hasCtid);
   const blocks = await blocksOf(source, leader, estimate);
   const { raws, remarks } = hasPlaces
-    ? await readPlaces(source, flows, blocks, columns, most)
-    : { raws: await readUnplaced(source, leader, columns, most), remarks: [] };
+    ? await readPlaces(reader, flows, blocks, columns, most)
+    : { raws: await readUnplaced(reader, leader, columns, most), remarks: [] };
   const rows: DrivingSample[] = raws.map(({ before }) => ({ before, outputs: [] }));
   for (const flow of hasPlaces ? flows : [leader]) {
     const judged = await judgeOutput(target, plan, flow, raws);
@@ -197,19 +220,18 @@ async function blocksOf(source: Session, flow: ResolvedFlow, { cut }: Estimate):
  * @param most driving rows of each flow
  */
 export async function samplePlan(
-  source: Session,
-  target: Session,
+  sides: Sides,
   plan: ResolvedPlan,
   estimates: Estimate[],
   most: number,
 ): Promise<FlowSample[]> {
   if (most === 0) return [];
+  const { source, target } = sides;
   const samples: FlowSample[] = [];
   await setSearchPath(target, plan.target.searchPath);
   for (const session of [source, target]) await session.query(`set local statement_timeout = ${timeoutMs}`);
   for (const [i, flow] of plan.flows.entries())
-    if (leaderOf(flow) === flow.name)
-      samples.push(await sampleFlow({ source, target }, plan, flow, estimates[i]!, most));
+    if (leaderOf(flow) === flow.name) samples.push(await sampleFlow(sides, plan, flow, estimates[i]!, most));
   for (const session of [source, target]) await session.query('set local statement_timeout = 0');
   await setSearchPath(target, []);
   return samples;

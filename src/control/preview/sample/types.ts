@@ -1,7 +1,7 @@
 /** Why a row of the sample would be refused. It may quote the row: for the operator's terminal only. */
 export interface SampledRefusal {
   /** Who refuses it. */
-  side: 'source' | 'target';
+  side: 'source' | 'transform' | 'target';
   /** SQLSTATE, or a code of rowfleet's own. */
   code: string;
   /** Target column. Absent where the row as a whole is refused. */

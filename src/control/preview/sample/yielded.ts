@@ -8,6 +8,7 @@ import { planQuery } from '../../../plan/plan-query.ts';
 import { asCopied, carried, carriedFor, selectRows } from '../../../plan/select.ts';
 import type { ResolvedFlow } from '../../../plan/types.ts';
 import type { Place } from './pick.ts';
+import type { CallTransform } from './transformed.ts';
 import type { SampledRefusal } from './types.ts';
 
 /** Rows that one driving row is shown with. */
@@ -113,7 +114,8 @@ async function failingColumns(
   whole: Error,
 ): Promise<SampledRefusal[]> {
   const refusals: SampledRefusal[] = [];
-  for (const column of flow.columns) {
+  const columns = flow.transform === undefined ? flow.columns : carried(flow);
+  for (const column of columns) {
     for (const { copyExpression } of carriedFor(column)) {
       const one = `select pg_catalog.count(r.c1) from (${at(flow, [`(${copyExpression}\n) as c1`])}) as r`;
       const { error } = await tryQuery(source, 'source', () => planQuery(source, one));
@@ -133,8 +135,28 @@ async function whyNone(source: Session, flow: ResolvedFlow, at: SelectAt): Promi
   return 'the join finds nothing for it';
 }
 
+/** The rows that a transform makes of what was read; without one, these. */
+export async function transformed(call: CallTransform | undefined, read: Yielded): Promise<Yielded> {
+  if (call === undefined) return read;
+  const made: Yielded = { ...read, rows: [], refusals: [...read.refusals] };
+  for (const texts of read.rows) {
+    const one = await call(texts);
+    if (one.kind === 'rows') made.rows.push(...one.rows);
+    else if (one.kind === 'refused') made.refusals.push(one.refusal);
+    else made.none = one.why;
+  }
+  const isNone = made.rows.length === 0 && made.refusals.length === 0 && read.rows.length > 0;
+  if (isNone) made.none ??= 'its transform returns none';
+  return { ...made, rows: made.rows.slice(0, mostRows), more: read.more || made.rows.length > mostRows };
+}
+
 /** What a place becomes in one output of its flow. */
-export async function yieldedAt(source: Session, flow: ResolvedFlow, at: SelectAt): Promise<Yielded> {
+export async function yieldedAt(
+  source: Session,
+  flow: ResolvedFlow,
+  at: SelectAt,
+  call: CallTransform | undefined,
+): Promise<Yielded> {
   const sql = textsOf(at(flow, listOf(flow)), carried(flow).length);
   const read = await tryQuery(source, 'source', () => planQuery<{ texts: string[] | null }>(source, sql));
   const nothing: Yielded = { rows: [], more: false, tooLarge: false, refusals: [] };
@@ -143,5 +165,6 @@ export async function yieldedAt(source: Session, flow: ResolvedFlow, at: SelectA
   const rows = read.value.rows.map(({ texts }) => texts);
   if (rows.length === 0) return { ...nothing, none: await whyNone(source, flow, at) };
   const whole = rows.slice(0, mostRows).filter((texts) => texts !== null);
-  return { ...nothing, rows: whole, more: rows.length > mostRows, tooLarge: rows.includes(null) };
+  const yielded = { ...nothing, rows: whole, more: rows.length > mostRows, tooLarge: rows.includes(null) };
+  return transformed(call, yielded);
 }
