@@ -51,18 +51,34 @@ function nulls(
   );
   if (parts.length === 0) return undefined;
   const list = parts.map(({ copyExpression }) => `(${copyExpression}\n)`).join(', ');
-  const leaveOut = parts.map(({ expression }) => `${shown(expression)} is not null`).join(' and ');
   const fatal = key.includes(column.name);
-  const value =
-    column.lookup || fatal ? '' : `Give it a value: coalesce(${shown(column.expression)}, …). Or `;
   return {
     path,
     fatal,
     condition: `pg_catalog.num_nulls(${list}) > 0`,
     message: (rows) =>
       `${column.name} of ${display(result.target)} is ${fatal ? 'part of its key' : 'NOT NULL'}, and ${rows} give it NULL`,
-    hint: `${value}${value === '' ? 'L' : 'l'}eave them out: where: ${leaveOut}.${fatal ? '' : ' Else they go into quarantine.'}`,
+    hint: mendNulls(result, column, parts, fatal),
   };
+}
+
+/** The ways out for rows that give NULL. */
+function mendNulls(
+  { flow, path }: FlowResult,
+  column: ResolvedColumn,
+  parts: ResolvedColumn[],
+  fatal: boolean,
+): string {
+  if (path[0] === 'tables')
+    return 'Mend them in the source, or write a flow that leaves them out or gives them a value.';
+  const conditions = parts.map(({ expression }) => `${shown(expression)} is not null`).join(' and ');
+  const ways = [
+    ...(column.lookup || fatal ? [] : [`give it a value: coalesce(${shown(column.expression)}, …)`]),
+    // There is no HAVING.
+    ...(flow.grouping?.kind === 'group' ? [] : [`leave them out: where: ${conditions}`]),
+  ].join('; or ');
+  const all = ways === '' ? 'leave them out with where' : ways;
+  return `${all[0]!.toUpperCase()}${all.slice(1)}.${fatal ? '' : ' Else they go into quarantine.'}`;
 }
 
 const textual = /^(text|character)\b/;
@@ -133,6 +149,7 @@ export async function checkRefused(
   );
   for (const result of results) {
     const { flow, target, path } = result;
+    if (flow.transform) continue; // Its rows are made in code.
     const filled = neverNull(sources.get(flow.driving.oid) ?? []);
     const refusals = flow.columns.flatMap((column) => {
       const into = targets.get(target.oid)?.find(({ name }) => name === column.name);

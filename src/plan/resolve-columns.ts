@@ -87,8 +87,8 @@ function checkLiteral(
   if (text === 'null' && column.notNull)
     problems.error(
       path,
-      `${column.name} is NOT NULL`,
-      'Give it a value, or leave it out if it has a default.',
+      `NULL does not go into ${column.name}, which is NOT NULL`,
+      'Give it a value, or leave it out where it has a default.',
     );
   const [, quoted] = /^'((?:[^']|'')*)'$/.exec(text) ?? [];
   const label = quoted?.replaceAll("''", "'");

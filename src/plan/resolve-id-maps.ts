@@ -83,7 +83,7 @@ async function proveUnique(
   if (found.empty !== '0')
     ctx.problems.error(
       [...path, 'key'],
-      `it is NULL for ${n(found.empty)} rows of ${display(relation)}`,
+      `it is NULL for ${n(found.empty)} of the rows of ${display(relation)}`,
       `Leave them out: where: ${keys.map(({ expression }) => `${expression} is not null`).join(' and ')}.`,
     );
   if (found.keys !== '0')

@@ -159,6 +159,7 @@ export async function checkSharedKeys(
       ({ flow, path }) =>
         !flow.fusion &&
         !flow.backfill &&
+        !flow.transform &&
         ![path, placeOfJoin(path)].some((at) => ctx.problems.hasErrorAt(at)),
     );
     if (free) await checkFilling(ctx, counting, { key, results: filling }, ownKeys);

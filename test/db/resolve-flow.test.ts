@@ -241,17 +241,3 @@ ${lines}`;
     expect((await source.query('select from witness')).rowCount).toBe(0);
   });
 });
-
-test('flows that share a target and nothing keeps apart are refused', async () => {
-  const two = (second: string) => `
-flows:
-  - {name: a, from: chunks c, to: unified, columns: {id: c.id, kind: "'chunk'"}}
-  - {name: b, from: texts t, to: unified, columns: {id: t.id, kind: ${second}}}
-`;
-  const refused = await resolveBody(source, target, two(`"'chunk'"`));
-  expect(refused.problems.map(brief).join('\n')).toMatch(
-    /^5 flows\[1\] error: a and b both fill public\.unified/m,
-  );
-  expect(refused.resolved).toBeUndefined();
-  expect((await resolveBody(source, target, two(`"'text'"`))).problems).toEqual([]);
-});
