@@ -1,4 +1,4 @@
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { expect } from 'vitest';
 import { openQueueBackend } from '../jobs/backend.ts';
 import { type CatalogSnapshot, catalogSnapshot, diffSnapshots } from '../src/catalog/snapshot.ts';
@@ -59,8 +59,8 @@ export interface Target {
   startFleet(): void;
   /** Lets the fleets leave in good order. Throws what ended a member of one before. */
   stopFleets(): Promise<void>;
-  /** Starts a run of a plan, given without its databases, by default of kind `migrate`; returns its id. */
-  start(source: TestDatabase, plan: string, kind?: RunKind): Promise<string>;
+  /** Starts a run of a plan, given without its databases, by default of kind `migrate`; returns its id. `file`: where it stands. */
+  start(source: TestDatabase, plan: string, kind?: RunKind, file?: string): Promise<string>;
   /** Waits until a run has ended as it should; fails at once when it ends otherwise. Defaults to `verified`. */
   ended(runId: string, state?: Run['state']): Promise<Run>;
   stop(runId: string): Promise<void>;
@@ -92,9 +92,9 @@ export async function openTarget(database: TestDatabase, queueUrl?: string): Pro
       fleets.push(startInProcessFleet(database, queueUrl === undefined ? {} : { queueUrl }));
     },
     stopFleets: async () => void (await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()))),
-    async start(source, body, kind = 'migrate') {
+    async start(source, body, kind = 'migrate', file = 'plan.yaml') {
       const databases = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(database)}}\n`;
-      const { plan, problems } = parsePlan(databases + body, join(import.meta.dirname, 'plan.yaml'));
+      const { plan, problems } = parsePlan(databases + body, resolve(import.meta.dirname, file));
       if (plan === undefined) throw new Error(JSON.stringify(problems));
       const request = { ...plan, allowNonEmpty: plan.allowNonEmpty || kind === 'validate' };
       const { resolved, problems: found } = await resolvePlan(
@@ -103,7 +103,7 @@ export async function openTarget(database: TestDatabase, queueUrl?: string): Pro
         await database.open(),
       );
       if (resolved === undefined) throw new Error(JSON.stringify(found));
-      return startRun(ledger, { resolved, file: 'plan.yaml', kind, actor: 'test' });
+      return startRun(ledger, { resolved, file, kind, actor: 'test' });
     },
     ended: (runId, state = 'verified') => ended(ledger, runId, state),
     stop: async (runId) => void (await stopRun(ledger, runId, 'test')),

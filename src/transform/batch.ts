@@ -7,11 +7,14 @@ import { typeInWords } from './encode-values.ts';
 import {
   type RowPlace,
   RowsRefused,
+  TransformHeld,
   TransformRefused,
   TransformResult,
+  TransformThrew,
   TransformUnstable,
 } from './errors.ts';
 import { FrameReader, frameOf } from './frames.ts';
+import { breakerDefaults } from './pace.ts';
 import { type Transform, type Transforms, transformFor } from './transform.ts';
 import type { InputRow } from './types.ts';
 
@@ -73,12 +76,14 @@ export class TransformBatch {
   #count = 1;
   #text = '';
   readonly #refused: TransformRefused[] = [];
+  /** Rows that failed asynchronously, each alone, since one went well. */
+  #failed = 0;
   #turnEnds = performance.now() + turnMs;
 
   constructor(transform: Transform, options: TransformBatchOptions) {
     this.#transform = transform;
     this.#options = options;
-    this.#caller = new Caller(transform, options.signal, () => this.#place());
+    this.#caller = new Caller(transform, options.signal, () => this.#place(), options.gather !== true);
     this.#decoder = new RowDecoder(transform.plan.input, options.before);
     this.#encoder = new RowEncoder(transform.plan.output);
   }
@@ -119,11 +124,13 @@ export class TransformBatch {
       // The first of each push is tried twice: what is not the same twice seldom is so for one row alone.
       const copy = at === 0 && this.#caller.isDirect ? structuredClone(row) : undefined;
       try {
+        const mayBeGood = this.#keepsGood([row]);
         const result = this.#caller.call(row);
         this.#take(isPromise(result) ? await result : result);
+        if (isPromise(result)) this.#wentWell(mayBeGood);
         if (copy !== undefined && !isPromise(result)) this.#compare(at, [result], [this.#caller.call(copy)]);
       } catch (error) {
-        this.#refuse(error);
+        await this.#refuse(error);
       }
       // Every few rows: asking for the time costs as much as a column.
       if ((at & 7) === 7 && this.#isDue()) await this.#pause();
@@ -150,8 +157,10 @@ export class TransformBatch {
     this.#count = count;
     let results: unknown[];
     try {
+      const mayBeGood = this.#keepsGood(rows);
       const started = this.#caller.call(rows);
       results = this.#resultsOf(isPromise(started) ? await started : started);
+      if (isPromise(started)) this.#wentWell(mayBeGood);
       if (copy !== undefined && !isPromise(started))
         this.#compare(from, results, this.#resultsOf(this.#caller.call(copy)));
     } catch (error) {
@@ -166,7 +175,7 @@ export class TransformBatch {
       try {
         this.#take(result);
       } catch (error) {
-        this.#refuse(error);
+        await this.#refuse(error);
       }
       if (this.#isDue()) await this.#pause();
     }
@@ -177,10 +186,36 @@ export class TransformBatch {
   }
 
   /** Leaves a row out that is refused; throws it where rows are not gathered, and what is none. */
-  #refuse(error: unknown): void {
+  async #refuse(error: unknown): Promise<void> {
     if (!this.#gathers(error)) throw error;
+    if (error instanceof TransformThrew && error.isAsync && ++this.#failed % breakerDefaults.failures === 0)
+      await this.#requireService();
     this.#refused.push(error);
     if (this.#refused.length >= mostGathered) throw new RowsRefused(this.#refused);
+  }
+
+  /** Throws TransformHeld unless a row goes well that did before: then it is no service that fails. */
+  async #requireService(): Promise<void> {
+    const { flow, good, plan } = this.#transform;
+    const { failures, heldMs } = breakerDefaults;
+    const held = new TransformHeld(flow, failures, new Date(Date.now() + heldMs));
+    if (good === undefined) throw held;
+    const row = structuredClone(good);
+    try {
+      await this.#caller.call(plan.chunk === undefined ? row : [row]);
+    } catch (error) {
+      throw error instanceof TransformThrew ? held : error;
+    }
+  }
+
+  /** A row as it is before a call, which may change it; undefined where one is known already, or none is needed. */
+  #keepsGood([row]: InputRow[]): InputRow | undefined {
+    return this.#transform.good === undefined && !this.#caller.isDirect ? structuredClone(row) : undefined;
+  }
+
+  #wentWell(row: InputRow | undefined): void {
+    this.#failed = 0;
+    this.#transform.good ??= row;
   }
 
   #resultsOf(result: unknown): unknown[] {

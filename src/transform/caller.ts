@@ -30,14 +30,19 @@ export class Caller {
   readonly #signal: AbortSignal;
   readonly #context: TransformContext;
   readonly #place: () => RowPlace;
+  readonly #isGuarded: boolean;
   /** Whether calls give promises, as far as is known. */
   #isAsync: boolean;
 
-  /** `place` tells which rows are being called with, when something is wrong with them. */
-  constructor(transform: Transform, signal: AbortSignal, place: () => RowPlace) {
+  /**
+   * `place` tells which rows are being called with, when something is wrong with them; `isGuarded`: whether calls go by the
+   * breaker, which cannot tell rows that fail from a service that does.
+   */
+  constructor(transform: Transform, signal: AbortSignal, place: () => RowPlace, isGuarded = true) {
     this.#transform = transform;
     this.#signal = signal;
     this.#place = place;
+    this.#isGuarded = isGuarded;
     const { constants, idMap } = transform;
     this.#context = Object.freeze({ constants, idMap, signal });
     this.#isAsync = types.isAsyncFunction(transform.loaded.call);
@@ -54,12 +59,12 @@ export class Caller {
     const result = this.#start(argument);
     if (!isPromise(result)) return result;
     this.#isAsync = true;
-    return this.#transform.breaker.guard(() => this.#settled(result), this.#signal);
+    return this.#guard(() => this.#settled(result));
   }
 
   async #guarded(argument: Argument): Promise<unknown> {
     await this.#transform.pace?.turn(this.#signal);
-    const outcome = await this.#transform.breaker.guard(async () => {
+    const outcome = await this.#guard(async () => {
       let started: unknown;
       try {
         started = this.#start(argument);
@@ -67,9 +72,13 @@ export class Caller {
         return { error }; // Thrown before there was a promise: no service is to blame.
       }
       return { value: isPromise(started) ? await this.#settled(started) : started };
-    }, this.#signal);
+    });
     if ('error' in outcome) throw outcome.error;
     return outcome.value;
+  }
+
+  #guard<T>(call: () => Promise<T>): Promise<T> {
+    return this.#isGuarded ? this.#transform.breaker.guard(call, this.#signal) : call();
   }
 
   #start(argument: Argument): unknown {

@@ -20,6 +20,9 @@ export class Pace {
   }
 }
 
+/** What a breaker does where nothing else is said. */
+export const breakerDefaults = { failures: 5, heldMs: 10_000 };
+
 /** When calls that wait for something are given up, and tried again. */
 export interface BreakerOptions {
   /** Failures in a row after which no call is made. Defaults to 5. */
@@ -36,7 +39,8 @@ export class Breaker {
   readonly #policy;
   #until = new Date(0);
 
-  constructor(flow: string, { failures = 5, heldMs = 10_000 }: BreakerOptions = {}) {
+  constructor(flow: string, options: BreakerOptions = {}) {
+    const { failures, heldMs } = { ...breakerDefaults, ...options };
     this.#flow = flow;
     this.#failures = failures;
     this.#heldMs = heldMs;

@@ -2,7 +2,7 @@ import { RowfleetError } from '../errors.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import type { LoadedTransform } from './load.ts';
 import { Breaker, type BreakerOptions, Pace } from './pace.ts';
-import type { IdMapLookup, ResolvedTransform } from './types.ts';
+import type { IdMapLookup, InputRow, ResolvedTransform } from './types.ts';
 
 /** What a flow's transform is in one process, for all its batches: the code, its pace, and how its calls have been going. */
 export interface Transform {
@@ -14,6 +14,8 @@ export interface Transform {
   idMap: IdMapLookup;
   pace: Pace | undefined;
   breaker: Breaker;
+  /** A row that an asynchronous call went well for: by it one finds out whether others fail, or all do. */
+  good?: InputRow;
 }
 
 function frozen<T>(value: T): T {

@@ -2,6 +2,7 @@ import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { CheckContext } from './check-context.ts';
 import { type Comparison, compareTarget } from './comparison.ts';
+import { fillExpectedAgain, transformsInto } from './expected-rows.ts';
 import type { KeyDifference } from './merge-digests.ts';
 import { differenceFinding, type Opened, openDifference } from './open-difference.ts';
 import { type Bucket, readBuckets } from './read-digests.ts';
@@ -77,7 +78,24 @@ async function compareBuckets(
       ? ''
       : ` in the first ${opening.length} of ${numbers.length} differing buckets`;
   const finding = await differenceFinding(ctx, relation, comparison, opened, where);
-  return { rows, findings: [finding], evidence: { ...evidence, ...tally(opened) } };
+  const summary = `${finding.summary}${await ofTransforms(ctx, relation, comparison, buckets, expected)}`;
+  return { rows, findings: [{ ...finding, summary }], evidence: { ...evidence, ...tally(opened) } };
+}
+
+/** What a difference may come from where transforms make the rows: they are called once more to tell. */
+async function ofTransforms(
+  ctx: CheckContext,
+  relation: RelationName,
+  { expecting, source }: Comparison,
+  buckets: number,
+  expected: Map<number, Bucket>,
+): Promise<string> {
+  const transforms = transformsInto(ctx.plan, relation).join(', ');
+  if (transforms === '') return '';
+  await fillExpectedAgain(ctx, relation);
+  const again = await readBuckets(expecting, source, buckets);
+  const same = differing(expected, again).length === 0;
+  return `: ${transforms} gave ${same ? 'the same' : 'other'} rows when it was called once more`;
 }
 
 /**

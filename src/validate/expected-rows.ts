@@ -3,6 +3,7 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { createLike, flowsInto, fusedSelect, fusionInto } from '../plan/fuse.ts';
 import { planQuery } from '../plan/plan-query.ts';
+import { writtenTransform } from '../plan/read-transform.ts';
 import { carried, selectRows } from '../plan/select.ts';
 import { landFromStage, landingColumns, looksUp, stageDefinition } from '../plan/stage.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
@@ -61,6 +62,19 @@ async function fill(ctx: CheckContext, flow: ResolvedFlow, number: number): Prom
     if (outcome.kind === 'refused') throw outcome.error;
   }
   if (staged) await planQuery(target, landFromStage(flow, `pg_temp.${stageOf(number)}`, table));
+}
+
+/** The transforms, as the plan names them, that make rows of a table. */
+export const transformsInto = (plan: ResolvedPlan, relation: RelationName): string[] => [
+  ...new Set(
+    flowsInto(plan, relation).flatMap(({ transform }) => (transform ? [writtenTransform(transform)] : [])),
+  ),
+];
+
+/** Puts what a table should hold together once more, in place of what was. */
+export async function fillExpectedAgain(ctx: CheckContext, relation: RelationName): Promise<void> {
+  await ctx.target.query(`delete from ${display(table)}`);
+  await fillExpected(ctx, relation);
 }
 
 /** Puts what a table should hold together, in the transactions of both sides. Returns it as something to select from. */

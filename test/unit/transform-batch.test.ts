@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { classify } from '../../src/pg/failure-class.ts';
 import { TransformBatch, type TransformBatchOptions } from '../../src/transform/batch.ts';
 import {
+  RowsRefused,
   TransformHeld,
   TransformResult,
   TransformThrew,
@@ -309,5 +310,43 @@ describe('calls that others must bear', () => {
     );
     for (let i = 0; i < 4; i++) expect((await thrownBy(run(transform, 4))).code).toBe('TRANSFORM_THREW');
     expect((await run(transform, 3)).tally.rowsNone).toBe(3);
+  });
+});
+
+describe('rows that are gathered', () => {
+  /** The numbers of the rows that were refused. */
+  const gathered = async (transform: Transform, count: number) => {
+    const error = await thrownBy(run(transform, count, { gather: true }));
+    return error instanceof RowsRefused ? error.rows.map(({ row }) => row + 1) : error;
+  };
+
+  test('are all that are refused, one by one, also of a chunk', async () => {
+    const each = transformOf(({ n }: Row) => {
+      if (n % 3 === 0) throw new Error('three');
+      return n === 4 ? { a: 'four' } : { a: n };
+    });
+    expect(await gathered(each, 9)).toEqual([3, 4, 6, 9]);
+    const calls: number[] = [];
+    const chunk = transformOf(
+      async (rows: Row[]) => {
+        calls.push(rows.length);
+        if (rows.some(({ n }) => n === 1)) throw new Error('one of them');
+        return rows.map(({ n }) => (n === 70 ? { b: 'no a' } : { a: n }));
+      },
+      { chunk: 64 },
+    );
+    expect(await gathered(chunk, 100)).toEqual([1, 70]);
+    expect(calls).toEqual([64, 32, 16, 8, 4, 2, 1, 1, 2, 4, 8, 16, 32, 36]);
+  });
+
+  test('that fail one after the other are told from a service that does, by one that went well', async () => {
+    let down = false;
+    const transform = transformOf(async ({ n }: Row) => {
+      if (down || n > 2) throw new Error('no answer');
+      return { a: n };
+    });
+    expect(await gathered(transform, 12)).toEqual([3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    down = true;
+    expect(await gathered(transform, 12)).toBeInstanceOf(TransformHeld);
   });
 });

@@ -1,0 +1,189 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { sendRefused } from '../../src/control/quarantine.ts';
+import { sealFrom } from '../../src/ledger/seal.ts';
+import { until } from '../fleet-processes.ts';
+import { openTarget, type Target } from '../in-process-fleet.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+let source: TestDatabase;
+let into: TestDatabase;
+let target: Target;
+let folder: string;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'rowfleet-plan-'));
+  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
+    TestDatabase,
+    TestDatabase,
+  ];
+  await source.exec(
+    `create table item (id int primary key, body text); insert into item select i, 'b' || i from generate_series(1, 3000) i`,
+  );
+});
+
+afterEach(async () => {
+  vi.unstubAllEnvs();
+  await target.close();
+  await Promise.all([source.drop(), into.drop()]);
+  rmSync(folder, { recursive: true });
+});
+
+const write = (code: string) => writeFileSync(join(folder, 'make.ts'), code);
+
+const planOf = (transform: string, more = '') => `
+name: made
+migration: {batch_size: 500}
+${more}
+flows:
+  - {name: made, from: item i, to: made, transform: ${transform}, columns: {id: i.id, body: i.body}}`;
+
+async function start(transform = 'make.ts', more = ''): Promise<string> {
+  target = await openTarget(into);
+  return target.start(source, planOf(transform, more), 'migrate', join(folder, 'plan.yaml'));
+}
+
+const rows = async (sql: string) => (await into.query(sql)).rows;
+
+test('rows that the function throws for, or makes wrong, are set aside with the stack; mended, they are sent again', async () => {
+  await into.exec('create table made (id int, part int, body text not null, primary key (id, part))');
+  write(`
+type Item = { id: number; body: string };
+const checked = ({ id, body }: Item) => {
+  if (body === 'bad') throw new RangeError(\`no such body: \${body} of \${id}\`);
+  return body.toUpperCase();
+};
+export default (item: Item) => {
+  const { id } = item;
+  if (id % 10 === 0) return null;
+  const made = { id, part: 1, body: checked(item) };
+  if (item.body === 'number') return { ...made, body: 7 };
+  if (item.body === 'key') return [made, { ...made, part: 2, content: 'b' }];
+  return id % 7 === 0 ? [made, { ...made, part: 2 }] : made;
+};`);
+  await source.exec(`
+    update item set body = 'bad' where id in (7, 8, 701, 2999);
+    update item set body = 'number' where id = 1400 + 1; update item set body = 'key' where id = 2101`);
+  const runId = await start();
+  target.startFleet();
+  await target.ended(runId, 'quarantined');
+  const held = await rows(
+    `select (convert_from(source_key, 'UTF8')::jsonb ->> 'id')::int as id, stage, code, column_name as "column", message,
+       convert_from(trace, 'UTF8') as trace, target_rows from rowfleet.quarantine order by 1`,
+  );
+  const threw = (id: number) => ({
+    ...{ id, stage: 'transform', code: 'TRANSFORM_THREW', column: null, target_rows: null },
+    message: 'the transform of made threw RangeError at make.ts:4:29, make.ts:10:37',
+    trace: `RangeError: no such body: bad of ${id}\n    at make.ts:4:29\n    at make.ts:10:37`,
+  });
+  const misfit = (id: number, column: string, message: string) => ({
+    ...{ id, stage: 'transform', code: 'TRANSFORM_RESULT', column, trace: null, target_rows: null },
+    message: `the transform of made returned ${message}`,
+  });
+  expect(held).toEqual([
+    threw(7),
+    threw(8),
+    threw(701),
+    misfit(1401, 'body', 'a whole number for column body where a string for text is expected'),
+    misfit(
+      2101,
+      'content',
+      'a string for column content where only columns that the function fills is expected',
+    ),
+    threw(2999),
+  ]);
+  const made = `select id, part, 'B' || id as body from generate_series(1, 3000) id, generate_series(1, case when id % 7 = 0 then 2 else 1 end) part
+     where id % 10 > 0`;
+  const differ = `select count(*)::int as n from ((${made}) except all table made) d`;
+  expect(await rows(differ)).toEqual([{ n: 7 }]);
+  expect(await rows(`select count(*)::int as n from made`)).toEqual([{ n: 3086 - 7 }]);
+
+  await source.exec(`update item set body = 'b' || id where body in ('bad', 'number', 'key')`);
+  await sendRefused(target.ledger, runId, { actor: 'test' }, sealFrom({}));
+  await target.ended(runId);
+  expect(await rows(differ)).toEqual([{ n: 0 }]);
+  await target.expectCatalogAsBefore();
+});
+
+test('a chunk function is called at its rate, and asks id maps; what refuses a chunk is one row of it', async () => {
+  await into.exec('create table made (id bigint primary key, calls int, body text)');
+  write(`
+export const embed = async (items: { id: number; body: string }[], { idMap, constants }) => {
+  if (items.some(({ id }) => id === constants.bad)) { await null; throw new Error('one of these'); }
+  const ids = await Promise.all(items.map(({ id }) => idMap('items', id)));
+  return items.map(({ body }, i) => ({ id: ids[i], body }));
+};`);
+  const code = 'make.ts#embed';
+  const runId = await start(
+    `{file: ${code}, chunk: 100, calls_per_second: 200, constants: {bad: 1234}, returns: [id, body]}`,
+    'id_maps: {items: {from: item i, key: i.id, new: sequence}}',
+  );
+  target.startFleet();
+  await target.ended(runId, 'quarantined');
+  expect(
+    await rows(
+      `select convert_from(source_key, 'UTF8') as key, code, convert_from(trace, 'UTF8') as trace from rowfleet.quarantine`,
+    ),
+  ).toEqual([
+    { key: '{"id" : "1234"}', code: 'TRANSFORM_THREW', trace: 'Error: one of these\n    at make.ts:3:73' },
+  ]);
+  expect(
+    await rows(
+      `select count(*)::int as n, count(*) filter (where m.body = 'b' || old_1 and calls is null)::int as right
+         from made m join rowfleet.id_map_items on new_id = m.id`,
+    ),
+  ).toEqual([{ n: 2999, right: 2999 }]);
+});
+
+test('a function that is not the same twice is given up, or is a finding that says so', async () => {
+  await into.exec('create table made (id int primary key, body text)');
+  write('let n = 0; export default ({ id }: { id: number }) => ({ id, body: String(n++) })');
+  const runId = await start();
+  target.startFleet();
+  const { error } = await target.ended(runId, 'failed');
+  expect(error).toMatchObject({
+    code: 'TRANSFORM_UNSTABLE',
+    message: expect.stringContaining('body differed'),
+  });
+  await target.cancel(runId);
+  await target.ended(runId, 'cancelled');
+
+  // What is asynchronous is called once for each row.
+  write('export default async ({ id }: { id: number }) => ({ id, body: String(Math.random()) })');
+  const second = await target.start(source, planOf('make.ts'), 'migrate', join(folder, 'plan.yaml'));
+  await target.ended(second, 'findings');
+  expect((await target.findings(second)).map(({ check, summary }) => [check, summary])).toEqual([
+    [
+      'digest',
+      expect.stringMatching(
+        /^public\.made: rows differ .*: make\.ts gave other rows when it was called once more$/,
+      ),
+    ],
+  ]);
+});
+
+test('only a worker whose code is what the plan was checked with calls it; others leave the run', async () => {
+  await into.exec('create table made (id int primary key, body text)');
+  const code = 'export default ({ id, body }: { id: number; body: string }) => ({ id, body })';
+  write(code);
+  const runId = await start();
+  write(code.replace('{ id, body })', '{ id, body: body + "!" })'));
+  target.startFleet();
+  const takesNone = () => rows(`select message from rowfleet.event where message like 'takes no tasks: %'`);
+  const left = await until('a worker leaves the run', async () => (await takesNone())[0]);
+  expect(left.message).toContain(
+    `the transform make.ts in ${folder} is not the code that the plan was checked with`,
+  );
+  expect(await rows('select count(*)::int as n from made')).toEqual([{ n: 0 }]);
+
+  // Another has it elsewhere.
+  const elsewhere = mkdtempSync(join(tmpdir(), 'rowfleet-plan-'));
+  writeFileSync(join(elsewhere, 'make.ts'), code);
+  vi.stubEnv('ROWFLEET_PLANS', elsewhere);
+  target.startFleet();
+  await target.ended(runId);
+  expect(await rows(`select count(*)::int as n from made where body = 'b' || id`)).toEqual([{ n: 3000 }]);
+  rmSync(elsewhere, { recursive: true });
+});
