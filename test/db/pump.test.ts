@@ -11,7 +11,7 @@ let target: TestDatabase;
 const tables = `
   create table names (id int, name text);
   create table blobs (raw bytea);
-  create table strict (id int check (id < 150000), name text)`;
+  create table strict (id int check (id < 30000), name text)`;
 
 beforeAll(async () => {
   source = await createDatabase(15);
