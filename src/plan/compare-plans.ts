@@ -1,5 +1,6 @@
 import { display } from '../pg/quote.ts';
 import { canonical } from './hash.ts';
+import { writtenTransform } from './read-transform.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle, ThrottleMeasure } from './types.ts';
 
 /** One thing that is different in a mended plan. */
@@ -68,6 +69,40 @@ function columnChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[])
   });
 }
 
+/** What makes a flow's rows, on one line; null where expressions do. */
+function transformText({ transform }: ResolvedFlow): string | null {
+  if (transform === undefined) return null;
+  const { hash, chunk, constants } = transform;
+  const parts = [
+    `${writtenTransform(transform)} (${hash.slice(0, 12)})`,
+    ...(chunk === undefined ? [] : [`chunk ${chunk}`]),
+    ...(constants === undefined ? [] : [`constants ${canonical(constants)}`]),
+  ];
+  return parts.join(', ');
+}
+
+/** A function may make anything of anything: where it or its input changes, other rows may come out. */
+function transformChanges(before: ResolvedFlow, after: ResolvedFlow): PlanChange[] {
+  const [was, is] = [before, after].map(({ transform }) => ({
+    input: new Map(transform?.input.map(({ name, expression, type }) => [name, `${expression} (${type})`])),
+    rate: transform?.callsPerSecond?.toString() ?? null,
+  }));
+  const names = [...new Set([...was!.input.keys(), ...is!.input.keys()])];
+  const changes: Omit<PlanChange, 'flow'>[] = [
+    { what: 'transform', before: transformText(before), after: transformText(after), rows: 'keys' },
+    { what: 'calls_per_second', before: was!.rate, after: is!.rate, rows: 'same' },
+    ...names.map((name) => ({
+      what: `input ${name}`,
+      before: was!.input.get(name) ?? null,
+      after: is!.input.get(name) ?? null,
+      rows: 'keys' as const,
+    })),
+  ];
+  return changes
+    .filter((change) => change.before !== change.after)
+    .map((change) => ({ flow: after.name, ...change }));
+}
+
 function flowChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): PlanChange[] {
   const clauses = (['alias', 'join', 'where'] as const).flatMap((what): PlanChange[] =>
     before[what] === after[what]
@@ -82,7 +117,7 @@ function flowChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): 
           },
         ],
   );
-  return [...clauses, ...columnChanges(before, after, key)];
+  return [...clauses, ...transformChanges(before, after), ...columnChanges(before, after, key)];
 }
 
 /** A setting as the plan file calls it. */

@@ -3,6 +3,8 @@ import { Relations, readRelations } from '../catalog/relations.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { findRelation } from './names.ts';
+import { writtenTransform } from './read-transform.ts';
+import { carried, carriedFor } from './select.ts';
 import { factsOf } from './sql/facts.ts';
 import { type FindTable, Lineage, tableItem } from './sql/lineage.ts';
 import { isFault, type Piece, type Place, parsePiece } from './sql/piece.ts';
@@ -34,6 +36,8 @@ export type ExplainedColumn = { name: string } & (
       by: ({ name: string } & ExplainedValue)[];
       targetType: string;
     }
+  /** The flow's transform makes it. */
+  | { way: 'transform'; targetType: string }
   /** No flow brings a value: what the target puts in. */
   | { way: 'left out'; instead: 'default' | 'identity' | 'generated' | 'null'; targetType: string }
 );
@@ -53,6 +57,8 @@ export interface ExplainedFlow {
   fusion?: { rule: ConflictRule; key: string[]; order: string[] };
   /** The flow in whose read of the source its rows come along. */
   readWith?: string;
+  /** The function that makes the rows, as the plan names it, and what it is given. */
+  transform?: { by: string; input: ({ name: string } & ExplainedValue)[] };
   columns: ExplainedColumn[];
 }
 
@@ -60,20 +66,24 @@ const castOf = ({ expression, copyExpression }: ResolvedColumn): string | undefi
   copyExpression === expression ? undefined : /\)::pg_catalog\."?([^"]+)"?$/.exec(copyExpression)?.[1];
 
 /** Texts of a flow as the grammar reads them; they were sound when the plan was resolved. */
-async function piecesOf(flow: ResolvedFlow): Promise<{ join?: Piece; values: Map<ResolvedColumn, Piece> }> {
+async function piecesOf(
+  flow: ResolvedFlow,
+): Promise<{ join?: Piece; input: ResolvedColumn[]; values: Map<ResolvedColumn, Piece> }> {
   const parse = async (place: Place, text: string) => {
     const piece = await parsePiece(place, text);
     return isFault(piece) ? undefined : piece;
   };
   const join = flow.join === '' ? undefined : await parse('join', flow.join);
   const values = new Map<ResolvedColumn, Piece>();
-  for (const column of flow.columns.flatMap((each) => each.lookup?.by ?? [each])) {
+  const input = flow.transform === undefined ? [] : carried(flow);
+  const given = flow.transform === undefined ? flow.columns.flatMap(carriedFor) : input;
+  for (const column of given) {
     // Its way is known already: a plan of many tables has thousands of these.
     if (column.sourceColumn !== undefined) continue;
     const piece = await parse('column', column.expression);
     if (piece) values.set(column, piece);
   }
-  return { ...(join && { join }), values };
+  return { ...(join && { join }), input, values };
 }
 
 type Pieces = Awaited<ReturnType<typeof piecesOf>>;
@@ -102,7 +112,12 @@ async function tablesOf(
   };
 }
 
-function explainColumns(flow: ResolvedFlow, { values }: Pieces, lineage: Lineage, items: Item[]) {
+function explainColumns(
+  flow: ResolvedFlow,
+  { input, values }: Pieces,
+  lineage: Lineage,
+  items: Item[],
+): Pick<ExplainedFlow, 'transform' | 'columns'> {
   const explained = (column: ResolvedColumn): ExplainedValue => {
     const { expression, sourceType, targetType, sourceColumn } = column;
     const cast = castOf(column);
@@ -112,13 +127,23 @@ function explainColumns(flow: ResolvedFlow, { values }: Pieces, lineage: Lineage
         : [{ table: display(flow.driving), column: sourceColumn }];
     return { expression, from, sourceType, targetType, ...(cast === undefined ? {} : { cast }) };
   };
-  return flow.columns.map((column): ExplainedColumn => {
+  const { transform } = flow;
+  if (transform !== undefined)
+    return {
+      transform: {
+        by: writtenTransform(transform),
+        input: input.map((column) => ({ name: column.name, ...explained(column) })),
+      },
+      columns: flow.columns.map(({ name, targetType }) => ({ name, way: 'transform', targetType })),
+    };
+  const columns = flow.columns.map((column): ExplainedColumn => {
     const { name, lookup, targetType } = column;
     if (!lookup) return { name, way: 'expression', ...explained(column) };
     const by = lookup.by.map((key) => ({ name: key.name, ...explained(key) }));
     const table = lookup.idMap === undefined ? display(lookup.relation) : `id map ${lookup.idMap}`;
     return { name, way: 'lookup', table, take: lookup.take, by, targetType };
   });
+  return { columns };
 }
 
 function explainFusion({ rule, key, order }: Fusion): ExplainedFlow['fusion'] {
@@ -166,16 +191,15 @@ export async function explainPlan(
     const items = join ? lineage.itemsOfJoin(join.tree, own) : [own];
     const filled = new Set(flow.columns.map(({ name }) => name));
     const into = plan.targets.find((each) => display(each) === display(flow.target))!;
+    const { transform, columns: explained } = explainColumns(flow, pieces[i]!, lineage, items);
     return {
       ...{ name: flow.name, from: display(flow.driving), alias, join: flow.join, where: flow.where },
       ...{ to: display(flow.target), format: flow.format },
       ...(flow.grouping && { grouping: { kind: flow.grouping.kind, by: flow.grouping.by } }),
       ...(flow.fusion && { fusion: explainFusion(flow.fusion) }),
       ...(flow.readWith && flow.readWith.leader !== flow.name ? { readWith: flow.readWith.leader } : {}),
-      columns: [
-        ...explainColumns(flow, pieces[i]!, lineage, items),
-        ...leftOut(targets.get(into.oid) ?? [], filled),
-      ],
+      ...(transform && { transform }),
+      columns: [...explained, ...leftOut(targets.get(into.oid) ?? [], filled)],
     };
   });
 }

@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import { comparePlans, continued, otherMigration } from '../../src/plan/compare-plans.ts';
 import { planHash } from '../../src/plan/hash.ts';
 import type { ResolvedColumn, ResolvedPlan, Throttle } from '../../src/plan/types.ts';
+import type { ResolvedTransform } from '../../src/transform/types.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 
 const flow: HandMadeFlow = { from: 'a x', to: 'b', columns: { id: 'x.id', name: ['x.name', 'varchar(12)'] } };
@@ -33,6 +34,35 @@ it.each<[string, ResolvedPlan, string, 'same' | 'values' | 'keys']>([
   ['a finer type', retyped({ compareExpression: 'round(x.name, 4)' }), 'column name', 'values'],
 ])('what is loaded again for %s', (_, after, what, rows) => {
   expect(comparePlans(before, after)).toMatchObject([{ flow: 'b', what, rows }]);
+});
+
+it('another code, input or constant of a transform makes other rows, and another rate does not', () => {
+  const [only] = before.flows;
+  const transform: ResolvedTransform = {
+    ...{ file: 'a.ts', export: 'b', hash: 'abcdef0123456789', constants: { n: 1 }, output: [] },
+    input: [
+      { name: 'id', expression: 'x.id', type: 'int', value: { name: 'int4', array: false }, nullable: true },
+    ],
+  };
+  const having = (change: Partial<ResolvedTransform> = {}) => ({
+    ...before,
+    flows: [{ ...only!, transform: { ...transform, ...change } }],
+  });
+  const was = 'a.ts#b (abcdef012345), constants {"n":1}';
+  const input = transform.input.map((each) => ({ ...each, expression: '-x.id' }));
+  expect(comparePlans(having(), having())).toEqual([]);
+  expect(comparePlans(having(), having({ hash: 'f', chunk: 9, callsPerSecond: 5, input }))).toEqual([
+    {
+      flow: 'b',
+      what: 'transform',
+      before: was,
+      after: 'a.ts#b (f), chunk 9, constants {"n":1}',
+      rows: 'keys',
+    },
+    { flow: 'b', what: 'calls_per_second', before: null, after: '5', rows: 'same' },
+    { flow: 'b', what: 'input id', before: 'x.id (int)', after: '-x.id (int)', rows: 'keys' },
+  ]);
+  expect(comparePlans(before, having())[0]).toMatchObject({ what: 'transform', before: null, after: was });
 });
 
 it('settings change nothing about rows, and are called as in the plan', () => {

@@ -35,11 +35,18 @@ function valueLines(value: ExplainedValue, indent: string): string[] {
 }
 
 /** A column's lines; `room` is what the names of all take. */
-function columnLines(column: ExplainedColumn, room: number, { dim }: Palette): string[] {
+function columnLines(
+  column: ExplainedColumn,
+  room: number,
+  { dim }: Palette,
+  transform: ExplainedFlow['transform'],
+): string[] {
   const head = `  ${left(printable(column.name), room)} ← `;
   const indent = ' '.repeat(room + 5);
   if (column.way === 'left out')
     return [dim(shorten(`${head}${leftOut[column.instead]} (${printable(column.targetType)})`, width))];
+  if (column.way === 'transform')
+    return [...behind(head, oneLine(transform!.by)), dim(`${indent}${printable(column.targetType)}`)];
   if (column.way === 'expression')
     return [...behind(head, oneLine(column.expression)), ...valueLines(column, indent).map(dim)];
   return [
@@ -60,8 +67,10 @@ const survivor = {
 
 /** What holds for all rows of a flow, line by line. */
 function flowLines(flow: ExplainedFlow): string[] {
-  const { join, where, grouping, fusion, readWith, format } = flow;
-  const binary = format === 'binary' ? 'its bytes pass through as they are' : 'its rows pass through as text';
+  const { join, where, grouping, fusion, readWith, format, transform } = flow;
+  const passing =
+    format === 'binary' ? 'its bytes pass through as they are' : 'its rows pass through as text';
+  const binary = transform ? `its rows go through ${transform.by}` : passing;
   return [
     ...(join === '' ? [] : [`joined with: ${join}`]),
     ...(where === '' ? [] : [`rows where: ${where}`]),
@@ -79,6 +88,15 @@ function flowLines(flow: ExplainedFlow): string[] {
   ];
 }
 
+/** What a transform is given, column by column. */
+function inputLines({ transform }: ExplainedFlow, { dim }: Palette): string[] {
+  if (transform === undefined) return [];
+  return transform.input.flatMap((value) => [
+    ...behind('  ', oneLine(`given ${value.name} = ${value.expression}`)),
+    ...valueLines(value, '    ').map(dim),
+  ]);
+}
+
 /** The columns that share a place in a list of at most this many columns. */
 const widest = 24;
 
@@ -91,7 +109,8 @@ export function explainedLines(flows: ExplainedFlow[], paint: Palette): string[]
       ...(i === 0 ? [] : ['']),
       ...behind('', printable(`${name}: ${from} ${alias} → ${to}`)).map(paint.strong),
       ...flowLines(flow).flatMap((line) => behind('  ', oneLine(line))),
-      ...columns.flatMap((column) => columnLines(column, room, paint)),
+      ...inputLines(flow, paint),
+      ...columns.flatMap((column) => columnLines(column, room, paint, flow.transform)),
     ];
   });
 }

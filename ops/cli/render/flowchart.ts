@@ -1,4 +1,4 @@
-import type { ExplainedFlow } from '../../../src/plan/explain.ts';
+import type { ExplainedFlow, ExplainedValue } from '../../../src/plan/explain.ts';
 import { printable, shorten } from './text.ts';
 
 /** A text as a Mermaid label that nothing in Markdown or Mermaid reads as more than text: all but plain characters by their number. */
@@ -40,19 +40,25 @@ function arrow(expression: string, bare: boolean): string {
 export function flowchart(flows: ExplainedFlow[]): string[] {
   const [sources, targets] = [new Tables('s'), new Tables('t')];
   const arrows = new Set<string>();
-  for (const { to, columns } of flows) {
+  const functions: string[] = [];
+  const draw = ({ expression, from }: ExplainedValue, into: string) => {
+    const bare = from.length === 1 && /^[\w".]+$/.test(expression);
+    for (const origin of from)
+      arrows.add(`  ${sources.node(origin.table, origin.column)} ${arrow(expression, bare)} ${into}`);
+    if (from.length === 0) arrows.add(`  ${sources.node('constants', expression)} --> ${into}`);
+  };
+  for (const { to, columns, transform } of flows) {
+    const by = `f${functions.length}`;
+    if (transform) functions.push(`  ${by}[${label(transform.by)}]`);
+    for (const value of transform?.input ?? []) draw(value, by);
     for (const column of columns) {
       const into = targets.node(to, column.name);
       const values = column.way === 'expression' ? [column] : column.way === 'lookup' ? column.by : [];
-      for (const { expression, from } of values) {
-        const bare = from.length === 1 && /^[\w".]+$/.test(expression);
-        for (const origin of from)
-          arrows.add(`  ${sources.node(origin.table, origin.column)} ${arrow(expression, bare)} ${into}`);
-        if (from.length === 0) arrows.add(`  ${sources.node('constants', expression)} --> ${into}`);
-      }
+      for (const value of values) draw(value, into);
+      if (column.way === 'transform') arrows.add(`  ${by} --> ${into}`);
       if (column.way === 'lookup')
         arrows.add(`  ${targets.node(column.table, column.take)} -.->|${label('looked up')}| ${into}`);
     }
   }
-  return ['flowchart LR', ...sources.lines(), ...targets.lines(), ...arrows];
+  return ['flowchart LR', ...sources.lines(), ...functions, ...targets.lines(), ...arrows];
 }

@@ -100,19 +100,22 @@ export const renderLeft = (left: RowsSettled['left']): string[] =>
 const columnLines = (row: Record<string, unknown>): string[] =>
   Object.entries(row).map(([column, text]) => `    ${printable(column)} = ${value(text)}`);
 
+const traceLines = (trace: string): string[] => trace.split('\n').map((line) => `    ${printable(line)}`);
+
 function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
   if (values === undefined) return sealedLines(paint);
-  const { sourceRow, targetRows, edited } = values;
+  const { sourceRow, targetRows, edited, trace } = values;
   const rowsOf = (rows: Record<string, unknown>[]) =>
     rows.flatMap((row, i) => [...(rows.length === 1 ? [] : [`   row ${i + 1}`]), ...columnLines(row)]);
   return [
+    ...(trace === null ? [] : ['', paint.strong('what its transform threw'), ...traceLines(trace)]),
     '',
     paint.strong('the row in the source'),
     ...(sourceRow === null ? ['    could not be read, or is too large to keep'] : columnLines(sourceRow)),
     '',
     paint.strong('as it would have been loaded'),
     ...(targetRows === null
-      ? ['    cannot be computed: an expression of the plan fails on it']
+      ? ['    cannot be computed: an expression of the plan, or its transform, fails on it']
       : rowsOf(targetRows)),
     ...(edited === null ? [] : ['', paint.strong('as it was edited'), ...rowsOf(edited)]),
   ];
