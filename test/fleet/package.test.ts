@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -54,17 +54,31 @@ describe('the package, installed elsewhere', { timeout: 180_000 }, () => {
     expect(await run(process.execPath, ['-p', `require('${schema}').$schema`])).toContain('json-schema.org');
   });
 
-  test('migrates a table', async () => {
+  test('migrates a table, and rows through a function in TypeScript', async () => {
     const shape = 'create table item (id int primary key, name text unique);';
     await site.source.exec(`${shape} insert into item select i, 'n' || i from generate_series(1, 3000) i`);
     await site.target.exec(shape);
+    await site.target.exec('create table made (id int primary key, name text)');
+    // Its folder is none of the command's: the fleet that migrate brings is told where the code is.
+    await mkdir(join(folder, 'plans'));
     await writeFile(
-      join(folder, 'plan.yaml'),
-      'source: ${SOURCE_DATABASE_URL}\ntarget: ${TARGET_DATABASE_URL}\nmigration: {parallel_workers: 1}\ntables: [item]\n',
+      join(folder, 'plans', 'made.ts'),
+      'export const made = ({ id, name }: { id: number; name: string }) => ({ id: -id, name: `<${name}>` });',
     );
-    const lines = (await rowfleet('migrate', '-c', 'plan.yaml', '--json')).trim().split('\n');
+    await writeFile(
+      join(folder, 'plans', 'plan.yaml'),
+      `source: \${SOURCE_DATABASE_URL}
+target: \${TARGET_DATABASE_URL}
+migration: {parallel_workers: 1}
+tables: [item]
+flows: [{name: made, from: item i, to: made, columns: {id: i.id, name: i.name}, transform: made.ts#made}]
+`,
+    );
+    const lines = (await rowfleet('migrate', '-c', 'plans/plan.yaml', '--json')).trim().split('\n');
     expect(JSON.parse(lines.at(-1)!)).toMatchObject({ type: 'result', exitCode: 0 });
-    expect(await compareDatabases(site.source, site.target)).toEqual([]);
+    expect(await compareDatabases(site.source, site.target, ['item'])).toEqual([]);
+    const made = `select count(*)::int as n from made where name = '<n' || -id || '>'`;
+    expect((await site.target.query(made)).rows).toEqual([{ n: 3000 }]);
   });
 
   test('is a library whose types resolve', async () => {

@@ -17,7 +17,7 @@ export function addLoader(program: Command): void {
       'Copies batches and builds indexes for every run of the target. Loaders may join and leave in the middle of a run. With ' +
         'a range such as 1-8 it does as many at once as move more rows than fewer would; it does fewer for a while ' +
         'when a server refuses connections, locks or memory. ' +
-        'Reads TARGET_DATABASE_URL, the variables that plans name, and QUEUE_URL.',
+        'Reads TARGET_DATABASE_URL, the variables that plans name, QUEUE_URL, and ROWFLEET_PLANS for the code of plans.',
     )
     .option('--concurrency <n>', 'batches to copy at once, or a range: LOADER_CONCURRENCY, else 2')
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')

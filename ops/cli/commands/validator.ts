@@ -14,7 +14,7 @@ export function addValidator(program: Command): void {
     .summary('run a validator of the fleet')
     .description(
       'Checks what was copied: counts, digests, relationships. ' +
-        'Reads TARGET_DATABASE_URL, the variables that plans name, and QUEUE_URL.',
+        'Reads TARGET_DATABASE_URL, the variables that plans name, QUEUE_URL, and ROWFLEET_PLANS for the code of plans.',
     )
     .option('--concurrency <n>', 'checks to make at the same time', '2')
     .option('--metrics-port <port>', 'serve Prometheus metrics on this loopback port')
