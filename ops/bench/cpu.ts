@@ -31,10 +31,14 @@ function timesOf(pid: number): ProcessTimes | undefined {
 
 /** CPU seconds that a server has taken so far, with all its backends, also those that have ended (Linux). */
 export function serverCpuSeconds(postmaster: number): number {
-  const { own, ended } = timesOf(postmaster)!;
-  const children = readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((name) => timesOf(Number(name)))
-    .filter((times) => times?.parent === postmaster);
-  return children.reduce((sum, times) => sum + times!.own, own + ended) / ticksPerSecond();
+  for (;;) {
+    const { own, ended } = timesOf(postmaster)!;
+    const children = readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name))
+      .map((name) => timesOf(Number(name)))
+      .filter((times) => times?.parent === postmaster);
+    // A backend that ended in between would be counted nowhere.
+    if (timesOf(postmaster)!.ended !== ended) continue;
+    return children.reduce((sum, times) => sum + times!.own, own + ended) / ticksPerSecond();
+  }
 }
