@@ -1,14 +1,16 @@
 import { ownRows } from '../copy/derive/own-rows.ts';
 import { RowfleetError, usageError } from '../errors.ts';
-import { readCancelledFlows, readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
+import { readCancelledFlows, readOpenFlows, readRowsBefore } from '../ledger/flows.ts';
 import { insertReload, withdrawReloads } from '../ledger/requeue.ts';
 import { type FlowStanding, readStanding, reloadBatches } from '../ledger/revisions.ts';
 import { type Run, setMended, setPhase } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { PlanChange } from '../plan/compare-plans.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
-import { emptyTables } from '../run/empty.ts';
+import { restarting } from '../plan/restarting.ts';
+import { leaderOf, readTogether } from '../plan/select.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { startAgain } from '../run/start-again.ts';
 import { verifyAnew } from './resume.ts';
 
 /** What a revision means for the rows of a flow that were loaded by the plan before it. */
@@ -20,7 +22,7 @@ export interface FlowConsequence {
    */
   kind: 'nothing' | 'reload' | 'batches' | 'restart';
   standing: FlowStanding;
-  /** Flows that fill the same table and start again with it. */
+  /** Flows that start again with it: they fill the same table, are read with it, or have looked up values in it. */
   together: string[];
 }
 
@@ -34,9 +36,15 @@ async function isComplete(tx: Session, run: Run): Promise<boolean> {
 }
 
 /** Whether a flow's loaded rows may be loaded again as `scope`; the reason where not. */
-function refusalOf(plan: ResolvedPlan, flow: string, scope: 'batch' | 'whole', before: number) {
+function refusalOf(
+  plan: ResolvedPlan,
+  flow: ResolvedFlow,
+  scope: 'batch' | 'whole',
+  before: Record<string, number>,
+) {
   try {
-    ownRows(plan, plan.flows.find(({ name }) => name === flow)!, scope, before);
+    for (const each of readTogether(plan, flow))
+      ownRows(plan, each, scope, before[display(each.target)] ?? 0);
     return undefined;
   } catch (error) {
     if (error instanceof RowfleetError && error.code === 'RELOAD_REFUSED') return error;
@@ -62,23 +70,27 @@ async function consequenceOf(
     );
   if ((await readCancelledFlows(tx, run.id)).includes(flow))
     throw refused(flow, 'it was cancelled', 'take it up again with `rowfleet resume --flow`');
-  const target = display(plan.flows.find(({ name }) => name === flow)!.target);
-  const before = (await readRowsBefore(tx, run.id))[target] ?? 0;
+  const resolved = plan.flows.find(({ name }) => name === flow)!;
+  const before = await readRowsBefore(tx, run.id);
   if (await isComplete(tx, run)) {
-    const refusal = refusalOf(plan, flow, 'whole', before);
+    const refusal = refusalOf(plan, resolved, 'whole', before);
     if (refusal === undefined) return { flow, kind: 'reload', standing, together: [] };
     throw refused(flow, refusal.message, 'cancel the run and start anew');
   }
-  if (rows === 'values' && refusalOf(plan, flow, 'batch', before) === undefined)
+  if (rows === 'values' && refusalOf(plan, resolved, 'batch', before) === undefined)
     return { flow, kind: 'batches', standing, together: [] };
-  if (before > 0)
+  const again = restarting(plan, [flow]);
+  const held = again.find(({ target, idMap }) => idMap === undefined && (before[display(target)] ?? 0) > 0);
+  if (held !== undefined) {
+    const table = display(held.target);
     throw refused(
       flow,
-      `${target} held ${before} rows before this run, so it cannot be emptied`,
+      `${table} held ${before[table]} rows before this run, so it cannot be emptied`,
       'wait until everything is copied, or cancel the run',
     );
-  const together = plan.flows.filter((each) => display(each.target) === target && each.name !== flow);
-  return { flow, kind: 'restart', standing, together: together.map(({ name }) => name) };
+  }
+  const together = again.map(({ name }) => name).filter((name) => name !== flow);
+  return { flow, kind: 'restart', standing, together };
 }
 
 const severity = { same: 0, values: 1, keys: 2 } as const;
@@ -91,24 +103,16 @@ export async function consequencesOf(
   changes: PlanChange[],
 ): Promise<FlowConsequence[]> {
   const worst = new Map<string, PlanChange['rows']>();
-  for (const { flow, rows } of changes) {
-    if (flow === null) continue;
+  for (const { flow: changed, rows } of changes) {
+    if (changed === null) continue;
+    // What is read together has batches in common.
+    const flow = leaderOf(plan.flows.find(({ name }) => name === changed)!);
     const known = worst.get(flow) ?? 'same';
     worst.set(flow, severity[rows] > severity[known] ? rows : known);
   }
   const consequences: FlowConsequence[] = [];
   for (const [flow, rows] of worst) consequences.push(await consequenceOf(tx, run, plan, flow, rows));
   return consequences;
-}
-
-/** Empties the tables of flows and lets copying begin anew. Throws LOCK_NOT_AVAILABLE and STILL_REFERRED. */
-async function restart(tx: Session, run: Run, plan: ResolvedPlan, flows: string[]): Promise<void> {
-  const filled = new Set(plan.flows.filter(({ name }) => flows.includes(name)).map((f) => display(f.target)));
-  await restartFlows(tx, run.id, flows);
-  await emptyTables(
-    tx,
-    plan.targets.filter((target) => filled.has(display(target))),
-  );
 }
 
 /** Makes it so, in the transaction that revises the plan and holds its flows; the run does the work when it goes on. */
@@ -119,8 +123,11 @@ export async function applyConsequences(
   consequences: FlowConsequence[],
 ): Promise<void> {
   const of = (kind: FlowConsequence['kind']) => consequences.filter((each) => each.kind === kind);
-  const again = of('restart').flatMap(({ flow, together }) => [flow, ...together]);
-  if (again.length > 0) await restart(tx, run, plan, [...new Set(again)]);
+  const again = restarting(
+    plan,
+    of('restart').map(({ flow }) => flow),
+  );
+  if (again.length > 0) await startAgain(tx, run.id, plan, again);
   for (const { flow } of of('batches')) await reloadBatches(tx, run.id, flow);
   const reloads = of('reload');
   for (const { flow } of reloads) {

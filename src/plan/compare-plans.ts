@@ -1,7 +1,9 @@
 import { display } from '../pg/quote.ts';
 import { canonical } from './hash.ts';
 import { writtenTransform } from './read-transform.ts';
+import { isCutByKey, rangeColumnOf } from './select.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle, ThrottleMeasure } from './types.ts';
+import { waitsFor } from './waits.ts';
 
 /** One thing that is different in a mended plan. */
 export interface PlanChange {
@@ -32,7 +34,36 @@ export function otherMigration(before: ResolvedPlan, after: ResolvedPlan): strin
       [driving.oid, only, ...leaves.map(({ oid }) => oid)].join();
     if (places(was) !== places(flow))
       return `flow ${flow.name} reads other tables or partitions than ${display(was.driving)} had`;
+    const other = otherShape(before, was, after, flow);
+    if (other !== undefined) return `flow ${flow.name} ${other}`;
   }
+  return undefined;
+}
+
+/** What of a flow was settled before its first batch, and is different; undefined where nothing is. */
+function otherShape(
+  before: ResolvedPlan,
+  was: ResolvedFlow,
+  after: ResolvedPlan,
+  flow: ResolvedFlow,
+): string | undefined {
+  const differs = (of: (plan: ResolvedPlan, flow: ResolvedFlow) => unknown) =>
+    canonical(of(before, was) ?? null) !== canonical(of(after, flow) ?? null);
+  if (differs((_, { readWith }) => readWith?.leader)) return 'is read with other outputs than it was';
+  if (differs((_, each) => [isCutByKey(each), rangeColumnOf(each)])) return 'is cut into batches otherwise';
+  if (differs(waitsFor)) return 'looks values up in what other flows fill';
+  if (differs((_, { idMap, columns }) => idMap && [idMap, columns.map(({ targetType }) => targetType)]))
+    return 'makes new ids of another kind, or of keys of other types';
+  const candidates = (_: ResolvedPlan, { fusion, columns }: ResolvedFlow) =>
+    fusion && [
+      fusion.rule,
+      fusion.key,
+      ...[...columns, ...fusion.order.map(({ column }) => column)].map(shape),
+    ];
+  const shape = ({ name, targetType }: ResolvedColumn) => [name, targetType];
+  const direction = (_: ResolvedPlan, { fusion }: ResolvedFlow) =>
+    fusion?.order.map(({ descending, nullsFirst }) => [descending, nullsFirst]);
+  if (differs(candidates) || differs(direction)) return 'makes one row of several otherwise';
   return undefined;
 }
 
@@ -61,6 +92,8 @@ function columnChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[])
     const change = { flow: after.name, what: `column ${name}`, rows: key.includes(name) ? 'keys' : 'values' };
     if (was === undefined || is === undefined || was.expression !== is.expression)
       return [{ ...change, before: was?.expression ?? null, after: is?.expression ?? null } as PlanChange];
+    if (canonical(was.lookup ?? null) !== canonical(is.lookup ?? null))
+      return [{ ...change, before: lookupText(was), after: lookupText(is) } as PlanChange];
     const means = (column: ResolvedColumn) => `${column.copyExpression} ${column.compareExpression}`;
     if (was.targetType === is.targetType && means(was) === means(is)) return [];
     const rows = means(was) === means(is) ? 'same' : change.rows;
@@ -102,6 +135,14 @@ function transformChanges(before: ResolvedFlow, after: ResolvedFlow): PlanChange
     .filter((change) => change.before !== change.after)
     .map((change) => ({ flow: after.name, ...change }));
 }
+const lookupText = ({ lookup, expression }: ResolvedColumn): string =>
+  lookup === undefined ? expression : `${lookup.take} of ${expression}, missing: ${lookup.missing}`;
+
+/** What decides which rows there are, beside join and where, as the plan says it. */
+const settled = {
+  group_by: ({ grouping }: ResolvedFlow) => grouping && [grouping.kind, grouping.by],
+  order: ({ fusion }: ResolvedFlow) => fusion?.order.map(({ column }) => column.expression),
+};
 
 function flowChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): PlanChange[] {
   const clauses = (['alias', 'join', 'where'] as const).flatMap((what): PlanChange[] =>
@@ -117,7 +158,11 @@ function flowChanges(before: ResolvedFlow, after: ResolvedFlow, key: string[]): 
           },
         ],
   );
-  return [...clauses, ...transformChanges(before, after), ...columnChanges(before, after, key)];
+  const others = Object.entries(settled).flatMap(([what, of]): PlanChange[] => {
+    const [was, is] = [before, after].map((flow) => canonical(of(flow) ?? null)) as [string, string];
+    return was === is ? [] : [{ flow: after.name, what, before: was, after: is, rows: 'keys' }];
+  });
+  return [...clauses, ...others, ...transformChanges(before, after), ...columnChanges(before, after, key)];
 }
 
 /** A setting as the plan file calls it. */

@@ -2,60 +2,40 @@ import type pg from 'pg';
 import { barrier } from '../barrier.ts';
 import { findStaleFlows, openEpoch } from '../copy/keeper.ts';
 import { RowfleetError } from '../errors.ts';
-import { emptyCandidates } from '../ledger/candidates.ts';
 import { closeEpochs, type Epoch, insertEpoch, readCopiedEpochs, readEpochs } from '../ledger/epochs.ts';
-import { readOpenFlows, readRowsBefore, restartFlows } from '../ledger/flows.ts';
-import { fuseAgain } from '../ledger/objects.ts';
+import { readOpenFlows, readRowsBefore } from '../ledger/flows.ts';
 import { recordEvent } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import { destroySession, endSession, type Session } from '../pg/session.ts';
-import { leaderOf } from '../plan/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { restarting } from '../plan/restarting.ts';
 import type { Keeper, RunContext } from './context.ts';
-import { emptyTables } from './empty.ts';
 import { asDriver, asLeader } from './lead.ts';
 import { openSource } from './source.ts';
-
-/** The flows that begin again when some tables are emptied: all that fill them, with those read together, whose tables are emptied too (and added). */
-function restarting({ flows }: ResolvedPlan, targets: Set<string>): ResolvedFlow[] {
-  for (let before = -1; before < targets.size; ) {
-    before = targets.size;
-    const leaders = new Set(flows.filter(({ target }) => targets.has(display(target))).map(leaderOf));
-    for (const flow of flows) if (leaders.has(leaderOf(flow))) targets.add(display(flow.target));
-  }
-  return flows.filter((flow) => targets.has(display(flow.target)));
-}
+import { startAgain } from './start-again.ts';
 
 /**
- * Empties the targets of flows whose source changed since they were copied, together with every flow that
- * shares a target with them, and lets them begin again. Throws SOURCE_CHANGED when a target held rows before
+ * Empties the targets of flows whose source changed since they were copied, with every flow that has to go along, and
+ * lets them begin again. Throws SOURCE_CHANGED when a target held rows before
  * the run: those must not go.
  */
-async function startAgain(ctx: RunContext, tx: Session, stale: string[]): Promise<void> {
+async function startStaleAgain(ctx: RunContext, tx: Session, stale: string[]): Promise<void> {
   if (stale.length === 0) return;
   const { plan, id } = ctx.run;
-  const targets = new Set(plan.flows.filter((f) => stale.includes(f.name)).map((f) => display(f.target)));
-  const flows = restarting(plan, targets);
+  const flows = restarting(plan, stale);
   const before = await readRowsBefore(tx, id);
-  const held = [...targets].find((target) => before[target]! > 0);
+  // An id map that was there before goes on.
+  const held = flows.find(({ target, idMap }) => idMap === undefined && before[display(target)]! > 0);
   if (held !== undefined) {
+    const table = display(held.target);
     throw new RowfleetError(
       'SOURCE_CHANGED',
-      `the source of ${stale.join(', ')} was written to while no snapshot was held, and ${held} held rows before this run`,
-      { hint: `remove this run's rows from ${held} by hand, then \`rowfleet cancel\` and start anew` },
+      `the source of ${stale.join(', ')} was written to while no snapshot was held, and ${table} held rows before this run`,
+      { hint: `remove this run's rows from ${table} by hand, then \`rowfleet cancel\` and start anew` },
     );
   }
-  const relations = plan.targets.filter((target) => targets.has(display(target)));
-  // Batches first: this waits for attempts under way, whose rows then go along. Not for long: their heartbeat waits for us.
+  // Attempts under way are waited for. Not for long: their heartbeat waits for us.
   await tx.query(`set local lock_timeout = '2s'`);
-  await restartFlows(
-    tx,
-    id,
-    flows.map((flow) => flow.name),
-  );
-  await emptyTables(tx, relations);
-  await emptyCandidates(tx, id, plan, targets);
-  await fuseAgain(tx, id, [...targets]);
+  await startAgain(tx, id, plan, flows);
   const names = flows.map((flow) => flow.name).join(', ');
   await recordEvent(
     tx,
@@ -113,7 +93,7 @@ export async function openKeeper(ctx: RunContext): Promise<Keeper> {
       const stale = findStaleFlows(plan, copied, epochs, epoch);
       // What people mended must stay; what came to its end before is reloaded, not copied again.
       const open = ctx.run.mended ? await readOpenFlows(tx, id) : stale;
-      await startAgain(
+      await startStaleAgain(
         ctx,
         tx,
         stale.filter((flow) => open.includes(flow)),

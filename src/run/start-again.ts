@@ -1,0 +1,31 @@
+import { emptyCandidates } from '../ledger/candidates.ts';
+import { restartFlows } from '../ledger/flows.ts';
+import { fuseAgain } from '../ledger/objects.ts';
+import { display } from '../pg/quote.ts';
+import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import { emptyTables } from './empty.ts';
+
+/**
+ * Empties the tables of flows and lets copying begin anew, in the caller's transaction; `flows` are all that `restarting`
+ * gives. Id maps keep what they have. Throws LOCK_NOT_AVAILABLE and STILL_REFERRED.
+ */
+export async function startAgain(
+  tx: Session,
+  runId: string,
+  plan: ResolvedPlan,
+  flows: ResolvedFlow[],
+): Promise<void> {
+  const copied = flows.filter(({ backfill }) => backfill === undefined);
+  const tables = new Set(copied.map(({ target }) => display(target)));
+  // Batches first: this waits for attempts under way, whose rows then go along.
+  await restartFlows(
+    tx,
+    runId,
+    flows.map(({ name }) => name),
+  );
+  const emptied = plan.targets.filter((target) => tables.has(display(target)));
+  if (emptied.length > 0) await emptyTables(tx, emptied);
+  await emptyCandidates(tx, runId, plan, tables);
+  await fuseAgain(tx, runId, [...tables]);
+}
