@@ -89,6 +89,9 @@ const same = (a: TargetRow[], b: TargetRow[]): boolean =>
   a.length === b.length &&
   a.every((row, i) => Object.entries(row).every(([name, value]) => (b[i]![name] ?? null) === value));
 
+const notByEdit =
+  'mend the row in the source, or the plan, and send it again as the plan yields it: target_rows: null';
+
 /**
  * Reads an edit of a row against its flow's columns; null where it is none, so that the row is to be loaded as the plan
  * yields it. Throws EDIT_INVALID.
@@ -101,6 +104,10 @@ export function readEdit(flow: ResolvedFlow, edit: RowEdit, before: TargetRow[] 
     throw invalid(edit, 'target_rows is no array', 'leave it as it was exported: [{"column": "value"}]');
   if (targetRows.length === 0)
     throw invalid(edit, 'target_rows is empty', 'to give the row up: rowfleet quarantine discard');
+  if (flow.readWith !== undefined)
+    throw invalid(edit, `it fills several tables, as flow ${flow.readWith.flow} says`, notByEdit);
   const made = targetRows.map((row) => rowOf(flow, edit, row));
-  return before !== null && same(made, before) ? null : made;
+  if (before !== null && same(made, before)) return null;
+  if (flow.fusion !== undefined) throw invalid(edit, 'rows of its key become one, in an order', notByEdit);
+  return made;
 }

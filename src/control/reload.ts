@@ -13,6 +13,7 @@ import {
 import { type Run, type RunState, setMended, setPhase, setRunState } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { readTogether } from '../plan/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import { actOn, requireFlow } from './act.ts';
 import { requireRange } from './reload-range.ts';
@@ -128,8 +129,10 @@ async function reloadBatches(tx: Session, run: Run, ids: string[], flow?: string
   for (const task of tasks) {
     refuseTask(task);
     const of = run.plan.flows.find(({ name }) => name === task.flow)!;
-    ownRows(run.plan, of, 'batch', before[display(of.target)] ?? 0);
-    flows.add(of);
+    for (const flow of readTogether(run.plan, of)) {
+      ownRows(run.plan, flow, 'batch', before[display(flow.target)] ?? 0);
+      flows.add(flow);
+    }
   }
   await reopenTasks(tx, ids, { reload: true });
   return [...flows];
@@ -143,10 +146,12 @@ async function reloadScope(
   spec: ReloadSpec,
   { complete, deleteVanished }: { complete: boolean; deleteVanished: boolean },
 ): Promise<string> {
-  const before = (await readRowsBefore(tx, run.id))[display(flow.target)] ?? 0;
-  const { lineage } = ownRows(run.plan, flow, spec.scope, before);
-  if (spec.scope === 'range')
-    await requireRange(tx, spec, { name: flow.drivingKey[0]!, type: lineage[0]!.sourceType });
+  const before = await readRowsBefore(tx, run.id);
+  for (const each of readTogether(run.plan, flow)) {
+    const { lineage } = ownRows(run.plan, each, spec.scope, before[display(each.target)] ?? 0);
+    if (spec.scope === 'range')
+      await requireRange(tx, spec, { name: flow.drivingKey[0]!, type: lineage[0]!.sourceType });
+  }
   if (!complete)
     throw usageError(
       'COPY_NOT_DONE',
@@ -197,7 +202,10 @@ export async function reload(ledger: Ledger, runId: string, request: ReloadReque
       const complete = await requireState(tx, run);
       const batches = typeof scope === 'object' && 'batches' in scope ? scope.batches : undefined;
       const flow = batches === undefined ? flowOf(run, request.flow) : undefined;
-      const flows = batches === undefined ? [flow!] : await reloadBatches(tx, run, batches, request.flow);
+      const flows =
+        batches === undefined
+          ? readTogether(run.plan, flow!)
+          : await reloadBatches(tx, run, batches, request.flow);
       await refuseCancelled(tx, run, flows);
       await refuseRivals(tx, run, flows);
       const spec: ReloadSpec =

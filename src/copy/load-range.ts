@@ -1,6 +1,7 @@
 import { landingIn } from '../ledger/candidates.ts';
 import type { ClaimedTask } from '../ledger/claim.ts';
 import { isRefusal } from '../pg/failure-class.ts';
+import type { RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../plan/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
@@ -24,6 +25,8 @@ export interface LoadContext {
   signal: AbortSignal;
   /** Hears of every chunk. */
   onBytes: (bytes: number) => void;
+  /** Where the rows of a flow that is read by itself come down. Defaults to its table, or its candidates. */
+  into?: RelationName;
 }
 
 /** Rows that the source yielded and the target took, over all outputs. */
@@ -105,7 +108,7 @@ async function closeAll(
 
 async function load(ctx: LoadContext, range: Range, tolerant: boolean): Promise<LoadOutcome> {
   const landings = readTogether(ctx.plan, ctx.flow).map((flow, i) =>
-    landingOf(flow, landingIn(ctx.claim.runId, ctx.plan, flow.target), i + 1),
+    landingOf(flow, ctx.into ?? landingIn(ctx.claim.runId, ctx.plan, flow.target), i + 1),
   );
   for (const landing of landings) await landing.open(ctx.target);
   const outcome =

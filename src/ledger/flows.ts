@@ -144,14 +144,17 @@ export interface LoadedRows {
 export const ofFlow = (column: string, key: 'rowsOut' | 'rowsIn'): string =>
   `case when f.read_with is null then t.${column} else (t.outputs -> f.name ->> '${key}')::bigint end`;
 
+/** SQL: rows of the flow `f` that a row `q` of the quarantine became. */
+export const mendedOf = `case when f.read_with is null then q.rows_in else (q.outputs_in -> f.name ->> 'rowsIn')::bigint end`;
+
 /** What the batches of each flow yielded, loaded and quarantined, and what was loaded later. */
 export async function readLoaded(on: Queryable, runId: string): Promise<Record<string, LoadedRows>> {
   const { rows } = await on.query(
     `select f.name as flow, coalesce(sum(${ofFlow('rows_out', 'rowsOut')}), 0)::float8 as "rowsOut",
             coalesce(sum(${ofFlow('rows_in', 'rowsIn')}), 0)::float8 as "rowsIn",
             coalesce(sum(t.rows_quarantined) filter (where f.read_with is null), 0)::float8 as "rowsQuarantined",
-            (select coalesce(sum(q.rows_in), 0)::float8 from rowfleet.quarantine q
-              where q.run_id = $1 and q.flow = f.name and q.state = 'loaded' and q.edited is null) as "rowsMended"
+            (select coalesce(sum(${mendedOf}), 0)::float8 from rowfleet.quarantine q
+              where q.run_id = $1 and q.flow = coalesce(f.read_with, f.name) and q.state = 'loaded' and q.edited is null) as "rowsMended"
        from rowfleet.flow f join rowfleet.task t on t.run_id = f.run_id and t.flow = coalesce(f.read_with, f.name)
       where f.run_id = $1 and t.kind = 'batch' and t.state = 'done' group by f.name, f.read_with`,
     [runId],

@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import { ofFlow } from './flows.ts';
+import { mendedOf, ofFlow } from './flows.ts';
 
 /** What the ledger says about the copying of one flow. `recent*` are amounts within the asked window. */
 export interface FlowFigures {
@@ -88,8 +88,8 @@ select f.name, f.target, f.estimated_rows, f.cut_done, f.is_cancelled, f.follows
   g.*, h.bytes as flight_bytes, h.recent_bytes as flight_recent_bytes,
   extract(epoch from statement_timestamp() - least(g.first_start, h.first_start))::float8 as started_ago,
   (select sum(extract(epoch from upper(span) - lower(span))) from unnest(g.spans) span)::float8 as copy_seconds,
-  (select sum(q.rows_in) from rowfleet.quarantine q
-    where q.run_id = $1 and q.flow = f.name and q.state = 'loaded') as rows_mended
+  (select sum(${mendedOf}) from rowfleet.quarantine q
+    where q.run_id = $1 and q.flow = f.leader and q.state = 'loaded') as rows_mended
 from flow f
 left join figures g on g.flow = f.name
 left join flight h on h.flow = f.name

@@ -77,7 +77,7 @@ export async function takeOverBatches(
   epoch: number | null = null,
 ): Promise<number> {
   await on.query(
-    `update rowfleet.task set rows_in = 0, rows_out = rows_quarantined, epoch = coalesce($4, epoch)
+    `update rowfleet.task set rows_in = 0, rows_out = rows_quarantined, outputs = null, epoch = coalesce($4, epoch)
       where run_id = $1 and flow = $2 and kind = 'batch' and id <> $3 and rows_in is not null`,
     [claim.runId, claim.flow, claim.taskId, epoch],
   );

@@ -2,7 +2,7 @@ import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import type { ClaimedTask } from './claim.ts';
-import { TaskLocked } from './fence.ts';
+import { type Tally, TaskLocked } from './fence.ts';
 import { deed, type KeptRow, type MendSpec } from './mend.ts';
 import type { Refusal, RefusedRow } from './quarantine.ts';
 import type { TargetRow } from './read-quarantine.ts';
@@ -81,13 +81,14 @@ export async function settleLoaded(
   on: Session,
   claim: ClaimedTask,
   row: SentRow,
-  { rowsIn, how }: { rowsIn: number; how: string },
+  { rowsIn, how, outputs }: { rowsIn: number; how: string; outputs?: Tally['outputs'] },
 ): Promise<void> {
   await on.query(
     `update rowfleet.quarantine
-        set state = 'loaded', rows_in = $2, settled_at = clock_timestamp(), settled_by = $3, history = ${deed('$3', '$4')}
+        set state = 'loaded', rows_in = $2, outputs_in = $5, settled_at = clock_timestamp(), settled_by = $3,
+            history = ${deed('$3', '$4')}
       where id = $1`,
-    [row.id, rowsIn, `task ${claim.taskId}`, how],
+    [row.id, rowsIn, `task ${claim.taskId}`, how, outputs === undefined ? null : JSON.stringify(outputs)],
   );
 }
 

@@ -40,43 +40,50 @@ function firstOf(name: string, type: string, order: string): string {
 /**
  * A SELECT of what candidates become: one row for each key, chosen or put together by the rule. NULL in a key meets nothing.
  * @param candidates the table that they are in, as SQL; has the target's columns, those of the order, and `rowfleet_flow`
- * @param bucket of so many (a power of two) that the keys are divided into; all by default
+ * @param where which candidates, by whole keys: a clause over their alias `c`; all by default
  */
-export function fusedSelect(
-  flows: ResolvedFlow[],
-  candidates: string,
-  bucket?: { number: number; of: number },
-): string {
+export function fusedSelect(flows: ResolvedFlow[], candidates: string, where = ''): string {
   const { rule, key, order } = flows[0]!.fusion!;
   const types = filled(flows);
   const names = [...types.keys()];
   const keys = key.map((name) => `c.${ident(name)}`);
   const lone = `case when ${keys.map((each) => `${each} is null`).join(' or ')} then c.ctid end`;
-  const hash = `pg_catalog.hash_record_extended(row(${keys.join(', ')}), 0)`;
-  const where = bucket === undefined ? '' : `where ${hash} & ${bucket.of - 1} = ${bucket.number}`;
   const columns = names.map((name) => `c.${ident(name)}`);
   const from = `from ${candidates} as c ${where}`;
   if (rule !== 'merge')
     return `select distinct on (${[...keys, lone].join(', ')}) ${columns.join(', ')} ${from}
       order by ${[...keys, lone, orderBy(order, columns, rule === 'update')].join(', ')}`;
   const taken = orderBy(order, columns, false);
+  // Keys that are equal need not be the same: 1.0 and 1.00, or text that differs in case alone.
+  const isExact = (name: string) =>
+    flows[0]!.columns.some((column) => column.name === name && column.digest === 'native');
   const list = names.map((name) =>
-    key.includes(name) ? `c.${ident(name)}` : firstOf(name, types.get(name)!, taken),
+    key.includes(name) && isExact(name) ? `c.${ident(name)}` : firstOf(name, types.get(name)!, taken),
   );
   return `select ${list.join(', ')} ${from} group by ${[...keys, lone].join(', ')}`;
 }
 
-/** What puts fused candidates into the target. */
-export function fuseStatement(
+/**
+ * Statements that put fused candidates into the target, once rows that are just sent again are among them.
+ * @param bucket of so many (a power of two) that the keys are divided into; all by default
+ */
+export function fuseStatements(
   plan: ResolvedPlan,
   relation: RelationName,
   candidates: string,
   bucket?: { number: number; of: number },
-): string {
+): string[] {
   const flows = flowsInto(plan, relation);
   const names = [...filled(flows).keys()].map(ident).join(', ');
-  return `insert into ${qualified(relation)} (${names}) overriding system value ${fusedSelect(flows, candidates, bucket)}`;
+  const keys = flows[0]!.fusion!.key.map((name) => `c.${ident(name)}`).join(', ');
+  const where = bucket && `where ${hashOf(keys)} & ${bucket.of - 1} = ${bucket.number}`;
+  return [
+    `lock table ${candidates} in share mode`,
+    `insert into ${qualified(relation)} (${names}) overriding system value ${fusedSelect(flows, candidates, where)}`,
+  ];
 }
+
+const hashOf = (keys: string): string => `pg_catalog.hash_record_extended(row(${keys}), 0)`;
 
 /**
  * The statements that create a table like a target one, for rows that flows put there instead: with its defaults, and its checks

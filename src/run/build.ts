@@ -3,6 +3,7 @@ import type { CapturedObject, RestorePhase } from '../constraints/types.ts';
 import { candidateTables } from '../ledger/candidates.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
+import { countQuarantined } from '../ledger/quarantine.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
 import { display, qualified } from '../pg/quote.ts';
 import type { PhaseResult, RunContext } from './context.ts';
@@ -81,8 +82,9 @@ export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<
   return 'stay';
 }
 
-/** Candidates were kept until they had been proven. */
-function dropCandidates({ run: { id, plan } }: RunContext): CapturedObject[] {
+/** Candidates were kept until they had been proven, and are for as long as more may come. */
+async function dropCandidates({ ledger, run: { id, plan } }: RunContext): Promise<CapturedObject[]> {
+  if ((await countQuarantined(ledger, id)) > 0) return [];
   return candidateTables(id, plan).map(({ relation, candidates }) => ({
     ...{ kind: 'fusion', relation, name: candidates.name, phase: 'finish', order: 1, takeDown: [] },
     bringBack: [`drop table if exists ${qualified(candidates)}`],
@@ -96,5 +98,6 @@ export async function planFinish(ctx: RunContext): Promise<void> {
   const steps = await withSource(ctx, (source) =>
     withTarget(ctx, (target) => finishObjects(source, target, plan)),
   );
-  await asDriver(ctx, (tx) => insertObjects(tx, id, [...steps, ...dropCandidates(ctx)]));
+  const drops = await dropCandidates(ctx);
+  await asDriver(ctx, (tx) => insertObjects(tx, id, [...steps, ...drops]));
 }

@@ -11,7 +11,7 @@ import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { flowsInto, fuseStatement } from '../plan/fuse.ts';
+import { flowsInto, fuseStatements } from '../plan/fuse.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { waitsFor } from '../plan/waits.ts';
 import type { PhaseResult, RunContext } from './context.ts';
@@ -69,7 +69,7 @@ export function fusions(runId: string, plan: ResolvedPlan, estimates: Estimate[]
       return {
         ...{ kind: 'fusion', relation, phase: 'index', order: -1, takeDown: [] },
         name: of === 1 ? relation.name : `${relation.name} (${number + 1} of ${of})`,
-        bringBack: [fuseStatement(plan, relation, qualified(candidates), bucket)],
+        bringBack: fuseStatements(plan, relation, qualified(candidates), bucket),
       };
     });
   });

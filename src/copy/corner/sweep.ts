@@ -105,10 +105,8 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
 }
 
 /** Whether a sweep can tell a flow's refused rows: what it stages is what the target takes, and of one table. */
-export const isSweepable = ({ readWith, idMap, transform, columns }: ResolvedFlow): boolean =>
-  readWith === undefined &&
-  idMap === undefined &&
-  transform === undefined &&
+export const isSweepable = ({ readWith, idMap, fusion, transform, columns }: ResolvedFlow): boolean =>
+  [readWith, idMap, fusion, transform].every((each) => each === undefined) &&
   columns.every(({ lookup }) => lookup === undefined);
 
 /**

@@ -4,12 +4,13 @@ import { display, ident, qualified } from '../../pg/quote.ts';
 import { planQuery } from '../../plan/plan-query.ts';
 import { stageFor } from '../../transform/batch.ts';
 import { relay } from '../../wire/relay.ts';
+import { landingOf } from '../landing.ts';
 import { insertWritten } from '../mend/insert-edited.ts';
 import { applyDifference, proveApplied } from './difference.ts';
 import { type OwnRows, ownRows } from './own-rows.ts';
 import { amongCondition, asWritten, betweenConditions, copyOutOfScope, type Scope } from './scope.ts';
 import { refuseInbound } from './spread.ts';
-import { type DeriveContext, names, stage, type Terms, termsOf, vanished } from './terms.ts';
+import { type DeriveContext, names, stage, stageTable, type Terms, termsOf, vanished } from './terms.ts';
 import { silenceTriggers } from './triggers.ts';
 
 /** What a derivation came to, in target rows. */
@@ -29,13 +30,16 @@ async function stageScope(ctx: DeriveContext, scope: Scope): Promise<{ rows: num
     `create temporary table rowfleet_stage on commit drop as
        select ${names(flow)} from ${qualified(flow.target)} with no data`,
   );
+  const landing = landingOf(flow, stageTable);
+  await landing.open(target);
   const { rowsIn, bytes } = await relay(
     { session: source, statement: copyOutOfScope(flow, scope) },
-    { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
+    { session: target, statement: landing.statement },
     { signal, onBytes, through: stageFor(ctx.transforms, flow, { signal }) },
   );
+  const rows = (await landing.close(target)) ?? rowsIn;
   await target.query(`analyze ${stage}`);
-  return { rows: rowsIn, bytes };
+  return { rows, bytes };
 }
 
 async function refuseDoubledKeys({ flow, target }: DeriveContext, key: string[]): Promise<void> {
@@ -132,12 +136,7 @@ async function replaceAll(
   return { inserted: rowCount ?? 0, deleted: Number(rows[0]!.n) };
 }
 
-/**
- * Makes the target's rows of a scope what the mapping yields for it now: staged, then updated where they differ, inserted
- * where they are missing, deleted where they vanished; user triggers do not fire. All in the target transaction that
- * the caller has open. Throws RELOAD_REFUSED, RELOAD_SPREADS, KEY_DOUBLED, ROWS_DIFFER.
- */
-export async function derive(ctx: DeriveContext, scope: Scope): Promise<Derived> {
+async function deriveStaged(ctx: DeriveContext, scope: Scope): Promise<Derived> {
   const { plan, flow, target } = ctx;
   const own = ownRows(plan, flow, scope.kind, ctx.rowsBefore);
   const condition = await ownCondition(ctx, scope, own);
@@ -151,4 +150,16 @@ export async function derive(ctx: DeriveContext, scope: Scope): Promise<Derived>
   await restore();
   await proveApplied(ctx, terms, gone - deleted);
   return { rows, bytes, inserted: insert, updated: update, deleted };
+}
+
+/**
+ * Makes the target's rows of a scope what the mapping yields for it now: staged, then updated where they differ, inserted
+ * where they are missing, deleted where they vanished; user triggers do not fire. All in the target transaction that
+ * the caller has open. Throws RELOAD_REFUSED, RELOAD_SPREADS, KEY_DOUBLED, ROWS_DIFFER, and RowRefused for a key that is not there.
+ */
+export async function derive(ctx: DeriveContext, scope: Scope): Promise<Derived> {
+  const derived = await deriveStaged(ctx, scope);
+  // The transaction may derive for another table, too.
+  await ctx.target.query(`drop table ${stage}; drop table if exists ${vanished}`);
+  return derived;
 }

@@ -87,6 +87,15 @@ function ownOfBackfill(flow: ResolvedFlow, scope: Scope['kind']): OwnRows {
   return { key: flow.backfill!.key, lineage: [], conditions: [] };
 }
 
+/** Throws where what a flow makes of its driving rows leaves no part of it to be loaded again by itself. */
+function refuseShape(flow: ResolvedFlow, scope: Scope['kind']): void {
+  if (flow.fusion !== undefined) throw refused(flow, 'rows with one key have become one in it', anew);
+  if (scope === 'batch' || scope === 'whole') return;
+  if (flow.grouping !== undefined)
+    throw refused(flow, 'its rows are computed over groups, which this would cut in two', asWhole);
+  if (flow.idMap !== undefined) throw refused(flow, 'it is an id map', asWhole);
+}
+
 /**
  * Finds out how the target rows of a scope are told from all others, from the plan alone.
  * @param rowsBefore rows that the target held before the run
@@ -99,6 +108,9 @@ export function ownRows(
   rowsBefore: number,
 ): OwnRows {
   if (flow.backfill !== undefined) return ownOfBackfill(flow, scope);
+  refuseShape(flow, scope);
+  // What has a new id keeps it: only missing ones are added.
+  if (flow.idMap !== undefined) return { key: [], lineage: [], conditions: [] };
   const key = targetKey(plan, flow);
   if (scope === 'batch') {
     if (key.length > 0) return { key, lineage: [], conditions: [] };

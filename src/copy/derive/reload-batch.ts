@@ -16,8 +16,10 @@ import {
 import { recordEvent } from '../../ledger/runs.ts';
 import type { BatchSpec } from '../../ledger/tasks.ts';
 import { display } from '../../pg/quote.ts';
+import { blockRange, readTogether } from '../../plan/select.ts';
 import { withoutRows } from '../../plan/without-rows.ts';
 import type { QuarantineContext, QuarantineTally } from '../corner/corner-batch.ts';
+import { loadRange } from '../load-range.ts';
 import { rangeOfBatch } from '../range-of-batch.ts';
 import { type Derived, derive } from './derive.ts';
 import type { Scope } from './scope.ts';
@@ -63,40 +65,83 @@ async function countOf(
   return rows - earlier.rowsMended;
 }
 
+/** Adds the keys of a scope that an id map does not have yet. */
+async function addIds(ctx: QuarantineContext, scope: Scope): Promise<Derived> {
+  const ranges =
+    scope.kind === 'batch' ? [scope.range] : ctx.flow.leaves.map((leaf) => blockRange(leaf, 0, null));
+  const added = { rows: 0, inserted: 0, updated: 0, deleted: 0, bytes: 0 };
+  for (const range of ranges) {
+    const { rowsIn, bytes } = await loadRange(ctx, range);
+    added.rows += rowsIn;
+    added.bytes += bytes;
+  }
+  return added;
+}
+
+/** Derives a scope for each of the flows that are read together. */
+async function deriveAll(ctx: QuarantineContext, scope: Scope): Promise<Map<string, Derived>> {
+  const { plan, claim, source, target, seal } = ctx;
+  const excluded = (await readExcludedRows(target, claim.runId, seal))[ctx.flow.name];
+  const edited = await readEditedRows(target, claim.runId, seal);
+  const before = await readRowsBefore(target, claim.runId);
+  const objects = await readObjects(target, claim.runId);
+  const down = objects.filter(({ state }) => state !== 'back').map(({ captured }) => captured);
+  const derived = new Map<string, Derived>();
+  for (const each of readTogether(plan, ctx.flow)) {
+    const flow = excluded === undefined ? each : await withoutRows(source, each, excluded);
+    const rows = { rowsBefore: before[display(flow.target)] ?? 0, down, kept: edited[flow.name] ?? [] };
+    const one =
+      flow.idMap === undefined
+        ? await derive({ ...ctx, flow, ...rows }, scope)
+        : await addIds({ ...ctx, flow }, scope);
+    derived.set(flow.name, one);
+  }
+  return derived;
+}
+
+function sumOf(all: Derived[]): Derived {
+  const sum = (key: keyof Derived) => all.reduce((total, each) => total + each[key], 0);
+  return {
+    ...{ rows: sum('rows'), bytes: sum('bytes') },
+    ...{ inserted: sum('inserted'), updated: sum('updated'), deleted: sum('deleted') },
+  };
+}
+
+/** Keeps other reloads of the tables away. Throws TaskLocked. */
+async function lockTables({ plan, claim, flow, target }: QuarantineContext, exclusive: boolean) {
+  const tables = new Set(readTogether(plan, flow).map((each) => display(each.target)));
+  for (const table of [...tables].sort())
+    if (!(await lockReload(target, table, exclusive)))
+      throw new TaskLocked(claim.taskId, `more of ${table} is just being loaded again`);
+}
+
 /**
  * Loads what a batch covers once more, in the target transaction that the caller has open: only what differs is touched,
  * and rows in quarantine stay there. Throws BLOCKS_MOVED, and what `derive` throws.
  */
 export async function reloadBatch(ctx: QuarantineContext, epoch: Epoch): Promise<QuarantineTally> {
-  const { plan, claim, flow, source, target, seal } = ctx;
+  const { claim, flow, target } = ctx;
   const spec = claim.spec as BatchSpec | ReloadSpec;
   const scope = await scopeOf(ctx, spec);
-  if (!(await lockReload(target, claim.relation, scope.kind !== 'batch')))
-    throw new TaskLocked(claim.taskId, `more of ${claim.relation} is just being loaded again`);
+  await lockTables(ctx, scope.kind !== 'batch');
   const earlier = await readEarlierLoad(target, claim);
   if (!('scope' in spec) && flow.grouping === undefined) refuseMovedBlocks(ctx, spec, earlier, epoch);
   await lockRefused(target, claim.runId, flow.name);
-  const excluded = (await readExcludedRows(target, claim.runId, seal))[flow.name];
-  const before = await readRowsBefore(target, claim.runId);
-  const objects = await readObjects(target, claim.runId);
-  const derived = await derive(
-    {
-      ...ctx,
-      plan,
-      flow: excluded === undefined ? flow : await withoutRows(source, flow, excluded),
-      rowsBefore: before[display(flow.target)] ?? 0,
-      down: objects.filter(({ state }) => state !== 'back').map(({ captured }) => captured),
-      kept: (await readEditedRows(target, claim.runId, seal))[flow.name] ?? [],
-    },
-    scope,
-  );
-  const { rows, inserted, updated, deleted, bytes } = derived;
+  const derived = await deriveAll(ctx, scope);
+  const all = sumOf([...derived.values()]);
+  const { rows, inserted, updated, deleted, bytes } = all;
   if (scope.kind !== 'batch') {
     const done = `batch ${claim.taskId} of ${flow.name} was loaded again: ${rows} rows, ${updated} updated, ${inserted} inserted, ${deleted} deleted`;
     await recordEvent(target, claim.runId, 'loader', done);
   }
-  const rowsIn = await countOf(ctx, scope, earlier, epoch, derived);
+  const rowsIn = await countOf(ctx, scope, earlier, epoch, all);
   const { rowsQuarantined } = earlier;
   const evidence = { rows, inserted, updated, deleted };
-  return { rowsOut: rowsIn + rowsQuarantined, rowsIn, rowsQuarantined, bytes, evidence };
+  const tally = { rowsOut: rowsIn + rowsQuarantined, rowsIn, rowsQuarantined, bytes, evidence };
+  if (flow.readWith === undefined || !earlier.mended) return tally;
+  const counts = (each: Derived) => (scope.kind === 'range' ? each.inserted - each.deleted : each.rows);
+  const outputs = Object.fromEntries(
+    [...derived].map(([name, each]) => [name, { rowsOut: counts(each), rowsIn: counts(each) }]),
+  );
+  return { ...tally, outputs };
 }

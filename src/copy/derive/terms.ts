@@ -1,5 +1,5 @@
 import type { CapturedObject } from '../../constraints/types.ts';
-import { display, ident, qualified } from '../../pg/quote.ts';
+import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import type { Transforms } from '../../transform/transform.ts';
@@ -23,7 +23,8 @@ export interface DeriveContext {
 }
 
 /** What the scope yields, in the target's columns. */
-export const stage = 'pg_temp.rowfleet_stage';
+export const stageTable: RelationName = { schema: 'pg_temp', name: 'rowfleet_stage' };
+export const stage = qualified(stageTable);
 /** `relation, place`: tableoid and ctid of target rows that the scope yields no more. */
 export const vanished = 'pg_temp.rowfleet_vanished';
 

@@ -27,6 +27,7 @@ import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
 import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
+import { fuseAfter } from './fuse-sent.ts';
 import { insertEdited } from './insert-edited.ts';
 import { type TakenBack, takeBack } from './take-back.ts';
 
@@ -135,7 +136,9 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
   if ((claim.spec as MendSpec).takeBack !== undefined) await lockReload(target, claim.relation, true);
   const edited = await lockEdited(target, claim, seal);
   const rows = await lockSent(target, claim, seal);
-  const fireAgain = await silenceTriggers(target, flow.target);
+  const tables = new Map(readTogether(plan, flow).map((each) => [display(each.target), each.target]));
+  const restores: (() => Promise<void>)[] = [];
+  for (const table of tables.values()) restores.push(await silenceTriggers(target, table));
   await target.query('set constraints all immediate');
   // A snapshot of its own: what people mended in the source came after the run's.
   const results = await inTransaction(
@@ -144,7 +147,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     async () => {
       // What a row refers to may be on its way too. Asked before: it may arrive while these are sent.
       const others = await hasEarlierMend(target, claim);
-      const sent = await sendAll(input, flow, rows);
+      const sent = await fuseAfter(input, flow, () => sendAll(input, flow, rows));
       const lacks = [...sent.values()].some((result) => codeOf(result) === sqlStates.foreignKeyViolation);
       if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
       for (const [row, result] of sent) await settle(input, flow, row, result);
@@ -152,7 +155,7 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     },
     { searchPath: plan.source.searchPath },
   );
-  await fireAgain();
+  for (const fireAgain of restores) await fireAgain();
   const refusals = results.flatMap((result) => (result.kind === 'refused' ? [result.refusal] : []));
   if (refusals.length > 0) {
     await lockQuarantine(target, claim.runId, flow.name);

@@ -6,16 +6,23 @@ import { safeMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import { copyOutStatement } from '../../plan/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
-import { stageFor } from '../../transform/batch.ts';
-import { type RelayTally, tryRelay } from '../../wire/relay.ts';
-import { underBothSavepoints } from '../both-savepoints.ts';
+import type { RelayTally } from '../../wire/relay.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { refuseSpread } from '../derive/spread.ts';
-import { type DeriveContext, names, record, stage, type Terms, termsOf, vanished } from '../derive/terms.ts';
+import {
+  type DeriveContext,
+  names,
+  record,
+  stage,
+  stageTable,
+  type Terms,
+  termsOf,
+  vanished,
+} from '../derive/terms.ts';
+import { tryLoadRange } from '../load-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { insertWritten } from './insert-edited.ts';
 
@@ -30,6 +37,7 @@ export type TakenBack =
   | { kind: 'kept'; why: string };
 
 interface Undoing {
+  input: CopyBatchInput;
   ctx: DeriveContext;
   terms: Terms;
   /** Columns that tell the target's rows apart; none: the rows as they were written do. */
@@ -134,18 +142,12 @@ async function remove(
 
 async function undo(undoing: Undoing, row: SentRow): Promise<TakenBack> {
   const { ctx } = undoing;
-  const { flow, source, target, signal, onBytes } = ctx;
+  const { flow, source } = ctx;
   const found = await findRow(source, flow, row);
   if (found.kind === 'lost') return remove(undoing, found.refusal, null);
   let tally: RelayTally = { rowsOut: 0, rowsIn: 0, bytes: 0 };
   if (found.kind === 'there') {
-    const outcome = await underBothSavepoints(source, target, () =>
-      tryRelay(
-        { session: source, statement: copyOutStatement(flow, found.range) },
-        { session: target, statement: `copy ${stage} (${names(flow)}) from stdin (format ${flow.format})` },
-        { signal, onBytes, through: stageFor(ctx.transforms, flow, { signal, gather: true }) },
-      ),
-    );
+    const outcome = await tryLoadRange({ ...undoing.input, flow, into: stageTable }, found.range);
     if (outcome.kind === 'refused') return remove(undoing, refusalOf(outcome), found, traceOf(outcome.error));
     tally = outcome;
   }
@@ -171,7 +173,7 @@ export async function takeBack(input: CopyBatchInput, flow: ResolvedFlow, row: S
   const known = plan.targets.find((each) => display(each) === display(flow.target))?.key ?? [];
   const key = known.every((name) => flow.columns.some((column) => column.name === name)) ? known : [];
   const ctx: DeriveContext = { ...input, flow, rowsBefore: 0, down };
-  const undoing = { ctx, key, terms: termsOf(plan, flow, key) };
+  const undoing = { input, ctx, key, terms: termsOf(plan, flow, key) };
   await findStanding(undoing, row);
   const result = await undo(undoing, row);
   await target.query(

@@ -5,6 +5,7 @@ alter table rowfleet.flow
   add column waits_for text[] not null default '{}',   -- flows that must be copied before: what its rows are looked up in
   add column bounds text[] not null default '{}';      -- of a flow that is cut by key: what parts its ranges
 alter table rowfleet.task add column outputs jsonb;   -- of a batch that feeds several flows: {flow: {rowsOut, rowsIn}}
+alter table rowfleet.quarantine add column outputs_in jsonb; -- the same of a row that was loaded later
 
 -- A map from old keys to new ones is the table rowfleet.id_map_<name> (old_1, …, new_id). It outlives its run.
 create table rowfleet.id_map (
