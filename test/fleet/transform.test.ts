@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { sendRefused } from '../../src/control/quarantine.ts';
+import { reload } from '../../src/control/reload.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
+import { explainPlan } from '../../src/plan/explain.ts';
 import { until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
@@ -162,6 +164,36 @@ test('a function that is not the same twice is given up, or is a finding that sa
       ),
     ],
   ]);
+});
+
+test('groups go through a function, are explained, and are loaded again', async () => {
+  await into.exec('create table sums (k int primary key, total text)');
+  write('export const sum = ({ k, n }: { k: number; n: bigint }) => ({ k, total: `${n} in all` })');
+  target = await openTarget(into);
+  const plan = `
+name: sums
+flows:
+  - {name: sums, from: item i, group_by: i.id % 10, to: sums, transform: make.ts#sum, columns: {k: i.id % 10, n: sum(i.id)}}`;
+  const runId = await target.start(source, plan, 'migrate', join(folder, 'plan.yaml'));
+  target.startFleet();
+  const run = await target.ended(runId);
+  const sums = `select id % 10 as k, sum(id) || ' in all' as total from item group by 1 order by 1`;
+  const expected = (await source.query(sums)).rows;
+  expect(await rows('select * from sums order by k')).toEqual(expected);
+  const [explained] = await explainPlan(run.plan, await source.open(), await into.open());
+  expect(explained).toMatchObject({
+    transform: { by: 'make.ts#sum', input: [{ name: 'k' }, { name: 'n', from: [{ column: 'id' }] }] },
+    columns: [
+      { name: 'k', way: 'transform', targetType: 'integer' },
+      { name: 'total', way: 'transform', targetType: 'text' },
+    ],
+  });
+
+  await source.exec('update item set id = -id where id = 7; delete from item where id % 10 = 3');
+  await into.exec(`update sums set total = 'otherwise' where k = 1`);
+  await reload(target.ledger, runId, { scope: 'whole', actor: 'test', deleteVanished: true });
+  await target.ended(runId);
+  expect(await rows('select * from sums order by k')).toEqual((await source.query(sums)).rows);
 });
 
 test('only a worker whose code is what the plan was checked with calls it; others leave the run', async () => {
