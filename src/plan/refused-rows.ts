@@ -71,7 +71,8 @@ function mendNulls(
 ): string {
   if (path[0] === 'tables')
     return 'Mend them in the source, or write a flow that leaves them out or gives them a value.';
-  const conditions = parts.map(({ expression }) => `${shown(expression)} is not null`).join(' and ');
+  const grouped = (text: string) => (/^[\w."…]+$/.test(text) ? text : `(${text})`);
+  const conditions = parts.map(({ expression }) => `${grouped(shown(expression))} is not null`).join(' and ');
   const ways = [
     ...(column.lookup || fatal ? [] : [`give it a value: coalesce(${shown(column.expression)}, …)`]),
     // There is no HAVING.

@@ -175,6 +175,8 @@ all.push(['a NOT NULL column', [
     ['7 flows[0].columns.email error: NULL does not go into email, which is NOT NULL | Give it a value, or leave it out where it has a default.']],
   ['that gets NULL from some rows', flow('from: people p', 'to: contact', `columns: {email: p.email, kind: "'user'"}`),
     ['7 flows[0].columns.email warning: email of public.contact is NOT NULL, and 1 of 4 rows give it NULL | Give it a value: coalesce(p.email, …); or leave them out: where: p.email is not null. Else they go into quarantine.']],
+  ['that gets NULL from an expression', flow('from: people p', 'to: contact', `columns: {email: "'<' || p.email", kind: "'user'"}`),
+    ["7 flows[0].columns.email warning: email of public.contact is NOT NULL, and 1 of 4 rows give it NULL | Give it a value: coalesce('<' || p.email, …); or leave them out: where: ('<' || p.email) is not null. Else they go into quarantine."]],
   ['that gets NULL from some groups', flow('from: people p', 'group_by: p.id', 'to: contact', `columns: {email: max(p.email), kind: "'user'"}`),
     ['8 flows[0].columns.email warning: email of public.contact is NOT NULL, and 1 of 4 rows give it NULL | Give it a value: coalesce(max(p.email), …). Else they go into quarantine.']],
   ['that gets NULL for keys that are not there', flow('from: people p', 'to: contact', `columns: {email: {lookup: region, by: {code: p.kind}, take: code, missing: null}, kind: "'user'"}`),

@@ -103,12 +103,12 @@ test('a row that is mended on one side only is found', async () => {
 });
 
 test('doubled keys are listed, and the index is built when they are mended', async () => {
-  const shape = (key: string) =>
-    `create table item (id int not null, name text, constraint item_pkey ${key}); `;
+  // A key that may be NULL: doubled rows of one that identifies a row are refused before a run.
+  const shape = 'create table item (id int, name text, constraint item_id unique (id));';
   const { source, runId } = await migrate(
     `create table item (id int not null, name text); insert into item select i, 'n' || i % 999 from generate_series(1, 1000) i;
      insert into item values (7, 'again'), (8, 'again')`,
-    `${shape('primary key (id)')} create unique index item_name on item (lower(name)) where name <> 'again'`,
+    `${shape} create unique index item_name on item (lower(name)) where name <> 'again'`,
   );
   await target.ended(runId, 'findings');
   const found = await target.findings(runId);
