@@ -7,6 +7,7 @@ import type { ReloadSpec } from '../ledger/reload.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
+import { isCutByKey, rangeColumnOf } from '../plan/select.ts';
 import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';
@@ -47,7 +48,15 @@ function rangeOf({ run }: RunContext, failed: FailedTask): string {
       ? ' (all of it)'
       : ` (keys from ${spec.from ?? 'the first'} to ${spec.to ?? 'the last'})`;
   const { leaf, fromBlock, toBlock } = spec;
-  const relation = run.plan.flows.find(({ name }) => name === failed.flow)?.leaves[leaf];
+  const flow = run.plan.flows.find(({ name }) => name === failed.flow);
+  // The bounds are values of rows: whoever may read the ledger finds them there.
+  if (flow && isCutByKey(flow)) {
+    const column = rangeColumnOf(flow);
+    return column === undefined
+      ? ' (all of it)'
+      : ` (ranges ${fromBlock} to ${toBlock ?? 'the last'} of ${column}; their bounds are in rowfleet.flow)`;
+  }
+  const relation = flow?.leaves[leaf];
   if (relation === undefined) return '';
   return ` (${display(relation)} from block ${fromBlock} to ${toBlock ?? 'its end'})`;
 }

@@ -55,6 +55,7 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
         !ctx.heldFlows.has(name) &&
         !waitsFor.some((other) => unready.has(other)),
     );
+  if (open === 0 && uncut(flows).length === 0) sayBlocked(ctx, flows, unready);
   let missing = slots * batchesPerSlot - open;
   if (uncut(flows).length === 0 || missing <= 0) return;
   await asDriver(ctx, async (tx) => {
@@ -67,6 +68,16 @@ async function fillHorizon(ctx: RunContext, flows: FlowRow[], open: number): Pro
     }
     await barrier('copy.cut');
   });
+}
+
+/** Notes for which flow another one cannot begin, where nothing else is under way. */
+function sayBlocked(ctx: RunContext, flows: FlowRow[], unready: ReadonlySet<string>): void {
+  for (const { name, cutDone, cancelled, waitsFor } of flows) {
+    const other = waitsFor.find((each) => unready.has(each));
+    if (cutDone || cancelled || other === undefined) continue;
+    const held = ctx.heldFlows.has(other) ? ', which is held back' : '';
+    ctx.waiting ??= `flow ${name} waits for flow ${other}${held}: it looks values up in what that fills`;
+  }
 }
 
 /** Of the flows that others wait for, those whose tables nothing can be looked up in yet: not copied, or not fused and indexed. */

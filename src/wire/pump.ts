@@ -1,3 +1,4 @@
+import { barrier } from '../barrier.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
@@ -95,15 +96,18 @@ export async function pump(
         outputs[i]!.rowsIn += await copyInto(target.session, target.inlets[i]!, frames, (opened) => {
           into = opened;
         });
+        await barrier('copy.load');
       }
     }
     return { kind: 'copied', outputs, bytes: filling.bytes };
   } catch (error) {
-    if (options.tolerant && !options.signal.aborted && isRefusal(error)) {
-      if (side === 'target') await filling.discard();
-      return { kind: 'refused', side, error: error as Error };
-    }
+    const refused = options.tolerant && !options.signal.aborted && isRefusal(error);
+    if (refused && side === 'target') await filling.discard();
+    // The source may have been lost, or given up, while it was let go by.
+    const lost = filling.failure !== undefined && !isRefusal(filling.failure);
+    if (refused && !options.signal.aborted && !lost) return { kind: 'refused', side, error: error as Error };
     destroy(error as Error);
+    if (refused && !options.signal.aborted) throw filling.failure;
     throw options.signal.aborted ? options.signal.reason : error;
   } finally {
     options.signal.removeEventListener('abort', onAbort);

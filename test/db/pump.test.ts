@@ -156,3 +156,16 @@ describe('pump', () => {
     expect(await held()).toEqual(nothing);
   });
 });
+
+it('gives up what it lets go by when it is aborted, and says so', async () => {
+  const abort = new AbortController();
+  const endless = `select i, repeat('x', 1000), false, null::bytea from (select generate_series(29000, 100000000) as i) g`;
+  let passed = 0;
+  // The source is paused at 8 MB while the target takes them: so much comes only once the target has refused.
+  const onBytes = (bytes: number) => {
+    passed += bytes;
+    if (passed > 60e6) abort.abort(new Error('took too long'));
+  };
+  const outcome = split({ into: 'strict', select: endless, tolerant: true, signal: abort.signal, onBytes });
+  await expect(outcome).rejects.toThrow('took too long');
+});

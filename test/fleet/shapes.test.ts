@@ -1,9 +1,17 @@
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { sendRefused } from '../../src/control/quarantine.ts';
 import { type ReloadScope, reload } from '../../src/control/reload.ts';
+import { revisePlan } from '../../src/control/revise.ts';
+import { readOpenFlows } from '../../src/ledger/flows.ts';
 import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
+import { readRun } from '../../src/ledger/runs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
-import { openTarget, type Target } from '../in-process-fleet.ts';
+import { parsePlan } from '../../src/plan/parse.ts';
+import { resolvePlan } from '../../src/plan/resolve.ts';
+import { until } from '../fleet-processes.ts';
+import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;
@@ -212,4 +220,38 @@ flows:
   await expect(again(runId, { range: { from: '500', to: '600' } }, 'doc')).rejects.toMatchObject({
     code: 'RELOAD_REFUSED',
   });
+});
+
+test('a plan that is revised while its run copies starts again what is read together, and what is fused', async () => {
+  const body = (city: string) => `
+name: revised
+flows:
+  - name: people
+    from: people p
+    outputs:
+      - {to: person, columns: {id: p.id, name: p.name}, on_conflict: skip, order: p.id}
+      - {to: address, columns: {person_id: p.id, city: ${city}}}
+  - {name: other, from: people p, to: other, columns: {id: p.id}}`;
+  const runId = await migrate(people, `${twoTables} create table other (id int)`, body('p.city'));
+  await pauseRun(target.ledger, await readRun(target.ledger.pool, runId), { flow: 'other', actor: 'test' });
+  await until('the others are copied', async () => {
+    const open = await readOpenFlows(target.ledger.pool, runId);
+    return open.length > 0 && !open.includes('people.person');
+  });
+  const text = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(into)}}\n${body('upper(p.city)')}`;
+  const { plan } = parsePlan(text, join(import.meta.dirname, 'plan.yaml'));
+  const request = { ...plan!, allowNonEmpty: true };
+  const { resolved, problems } = await resolvePlan(request, await source.open(), await into.open());
+  expect(problems).toEqual([]);
+  const revision = await revisePlan(target.ledger, runId, {
+    resolved: resolved!,
+    file: 'plan.yaml',
+    actor: 'test',
+  });
+  expect(revision.consequences).toMatchObject([
+    { flow: 'people.person', kind: 'restart', together: ['people.address'] },
+  ]);
+  await resumeFlow(target.ledger, await readRun(target.ledger.pool, runId), { flow: 'other', actor: 'test' });
+  await target.ended(runId);
+  expect(await held('select * from address where person_id = 5')).toEqual(['(5,C5)']);
 });

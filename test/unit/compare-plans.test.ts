@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest';
 import { comparePlans, continued, otherMigration } from '../../src/plan/compare-plans.ts';
 import { planHash } from '../../src/plan/hash.ts';
-import type { ResolvedColumn, ResolvedPlan, Throttle } from '../../src/plan/types.ts';
+import { restarting } from '../../src/plan/restarting.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle } from '../../src/plan/types.ts';
 import type { ResolvedTransform } from '../../src/transform/types.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 
@@ -17,6 +18,12 @@ function retyped(change: Partial<ResolvedColumn>): ResolvedPlan {
   return { ...before, flows: [{ ...only!, columns }] };
 }
 
+const lookup = { relation: { schema: 'public', name: 'c' }, by: [], take: 'id', missing: 'error' as const };
+const regrouped = (by: string[]): ResolvedPlan => ({
+  ...before,
+  flows: before.flows.map((each) => ({ ...each, grouping: { kind: 'group', by } })),
+});
+
 it.each<[string, ResolvedPlan, string, 'same' | 'values' | 'keys']>([
   ['a column of the key', planOf({ columns: { ...flow.columns, id: '-x.id' } }), 'column id', 'keys'],
   [
@@ -31,6 +38,8 @@ it.each<[string, ResolvedPlan, string, 'same' | 'values' | 'keys']>([
   ['a join', planOf({ join: 'join c on true' }), 'join', 'keys'],
   ['an alias', planOf({ from: 'a y' }), 'alias', 'same'],
   ['a wider type', retyped({ targetType: 'varchar(40)' }), 'column name', 'same'],
+  ['another lookup', retyped({ lookup: { ...lookup, take: 'other' } }), 'column name', 'values'],
+  ['another group', regrouped(['x.id', 'x.name']), 'group_by', 'keys'],
   ['a finer type', retyped({ compareExpression: 'round(x.name, 4)' }), 'column name', 'values'],
 ])('what is loaded again for %s', (_, after, what, rows) => {
   expect(comparePlans(before, after)).toMatchObject([{ flow: 'b', what, rows }]);
@@ -100,4 +109,36 @@ it('another database, another table or another flow is another migration', () =>
   expect(otherMigration(before, planOf({ name: 'renamed' }))).toBe('flow b is gone');
   expect(otherMigration(before, handMadePlan([flow, { ...flow, name: 'more' }]))).toBe('flow more is new');
   expect(otherMigration(before, planOf({ where: 'x.id > 5' }))).toBeUndefined();
+});
+
+it.each<[string, Partial<ResolvedFlow>]>([
+  ['fuses rows', { fusion: { rule: 'skip', key: ['id'], order: [], ordinal: 0 } }],
+  ['is cut by key', { grouping: { kind: 'group', by: ['x.id'], rangeColumn: 'id' } }],
+  ['is read together with another', { readWith: { flow: 'b', leader: 'a', where: '', own: '' } }],
+])('a flow that %s only now is of another migration', (_, change) => {
+  const after = { ...before, flows: before.flows.map((each) => ({ ...each, ...change })) };
+  expect(otherMigration(before, after)).toMatch(/^flow b /);
+});
+
+it('with a flow begins again all that hangs on what it filled', () => {
+  const plan = handMadePlan(
+    ['fills', 'beside', 'reads', 'looks', 'ids', 'uses', 'other'].map((name) => ({
+      ...{ name, from: `${name} x`, columns: { id: 'x.id' } },
+      to: name === 'beside' ? 'fills' : name,
+    })),
+    {},
+  );
+  const change = (name: string, of: Partial<ResolvedFlow>) =>
+    Object.assign(plan.flows.find((each) => each.name === name)!, of);
+  const looking = (name: string): Partial<ResolvedFlow> => ({
+    columns: [{ ...plan.flows[0]!.columns[0]!, lookup: { ...lookup, relation: { schema: 'public', name } } }],
+  });
+  change('reads', { readWith: { flow: 'both', leader: 'beside', where: '', own: '' } });
+  change('beside', { readWith: { flow: 'both', leader: 'beside', where: '', own: '' } });
+  change('looks', looking('reads'));
+  change('ids', { idMap: { name: 'ids', new: 'uuid' } });
+  change('uses', looking('ids'));
+  const names = (of: string[]) => restarting(plan, of).map(({ name }) => name);
+  expect(names(['fills'])).toEqual(['fills', 'beside', 'reads', 'looks']);
+  expect(names(['ids'])).toEqual(['ids']);
 });
