@@ -141,7 +141,6 @@ const lookupText = ({ lookup, expression }: ResolvedColumn): string =>
 /** What decides which rows there are, beside join and where, as the plan says it. */
 const settled = {
   group_by: ({ grouping }: ResolvedFlow) => grouping && [grouping.kind, grouping.by],
-  transform: ({ transform }: ResolvedFlow) => transform,
   order: ({ fusion }: ResolvedFlow) => fusion?.order.map(({ column }) => column.expression),
 };
 

@@ -101,7 +101,7 @@ const reshaped = {
       since timestamptz, status status not null, mood temper, active bool, amount numeric(10, 2),
       region_id int not null references region, remark text, created timestamptz not null default now());
     create table tag (label text not null, id bigint primary key);
-    create table same (b varchar(5), a bigint);
+    create table same (b varchar(12), a bigint);
     create table parent (a int); create table child (extra int) inherits (parent);
     create table audits (x int);`,
 };
