@@ -16,6 +16,15 @@ export interface Side {
   types: TypeCatalog;
 }
 
+/**
+ * Display name of a target table → the unfinished run that fills it, with the key that the table had before, and unique keys
+ * (columns) that the run has taken down.
+ */
+export type FilledBy = ReadonlyMap<
+  string,
+  { id: string; name: string; key: string[]; uniqueKeys: string[][] }
+>;
+
 /** What every step of resolving works with. */
 export interface ResolveContext {
   source: Side;
@@ -23,6 +32,8 @@ export interface ResolveContext {
   problems: Problems;
   /** Of the plan; transforms lie below its folder. */
   planFile: string;
+  /** What unfinished runs fill. */
+  filledBy: FilledBy;
   /** The plan's id maps, by name; undefined where something is wrong with one, which has been reported. */
   idMaps: Map<string, KnownIdMap | undefined>;
 }

@@ -52,6 +52,7 @@ export async function describeTransforms(
     const ctx: ResolveContext = {
       source: await readSide(source, facts.source),
       idMaps: new Map(),
+      filledBy: new Map(),
       target: await readSide(target, facts.target),
       problems,
       planFile: plan.file,

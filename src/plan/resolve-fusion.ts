@@ -69,7 +69,10 @@ async function readKey(
   filled: ReadonlySet<string>,
   path: PathSegment[],
 ): Promise<string[] | undefined> {
-  const known = key ?? (await readKeys(ctx.target.session, [target.oid])).get(target.oid);
+  const stands = async () => (await readKeys(ctx.target.session, [target.oid])).get(target.oid);
+  // A run that is to go on has taken it down.
+  const before = ctx.filledBy.get(display(target))?.key ?? [];
+  const known = key ?? (await stands()) ?? (before.length === 0 ? undefined : before);
   const at = [...path, key === undefined ? 'on_conflict' : 'conflict_key'];
   if (known === undefined) {
     ctx.problems.error(

@@ -39,7 +39,8 @@ async function findTableToLookIn(
   const by = names.map((column) => findColumn(ctx, columns, column, name, [...path, 'by', column]));
   const take = findColumn(ctx, columns, spec.take, name, [...path, 'take']);
   if (!take || !by.every((column) => column !== undefined)) return undefined;
-  const keys = await readUniqueKeys(ctx.target.session, relation.oid);
+  const down = ctx.filledBy.get(name)?.uniqueKeys ?? [];
+  const keys = [...(await readUniqueKeys(ctx.target.session, relation.oid)), ...down];
   if (!keys.some((key) => key.every((column) => names.includes(column)))) {
     const list = names.join(', ');
     ctx.problems.error(

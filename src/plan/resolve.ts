@@ -3,7 +3,7 @@ import { inOpenTransaction } from '../catalog/server.ts';
 import { display, literal, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction, setSearchPath } from '../pg/transaction.ts';
-import type { ResolveContext, Side } from './context.ts';
+import type { FilledBy, ResolveContext, Side } from './context.ts';
 import { Counting } from './counting.ts';
 import { Describer } from './describe.ts';
 import { checkJoins } from './join-rows.ts';
@@ -24,9 +24,6 @@ import type {
   ResolvedPlan,
   ResolvedTarget,
 } from './types.ts';
-
-/** Display name of a target table → the unfinished run that fills it. */
-export type FilledBy = ReadonlyMap<string, { id: string; name: string }>;
 
 /** A plan held against both catalogs. `resolved` is missing when a problem is an error. */
 export interface Resolution {
@@ -95,7 +92,6 @@ async function checkEmpty(
   plan: Plan,
   results: FlowResult[],
   targets: ResolvedTarget[],
-  filledBy: FilledBy,
 ): Promise<void> {
   const withRows = await findFilled(ctx.target.session, targets);
   if (withRows.size > 0 && plan.backupBeforeMigrate)
@@ -107,7 +103,7 @@ async function checkEmpty(
   if (plan.allowNonEmpty) return;
   for (const oid of withRows) {
     const { target, path } = results.find((result) => result.target.oid === oid)!;
-    const run = filledBy.get(display(target));
+    const run = ctx.filledBy.get(display(target));
     if (run !== undefined)
       ctx.problems.error(
         path,
@@ -144,7 +140,7 @@ async function resolveFlows(
   return { idMaps, results };
 }
 
-async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledBy): Promise<ResolvedPlan> {
+async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<ResolvedPlan> {
   const tables = await resolveTables(ctx, plan);
   // Before the savepoint: going back to it must not undo the path.
   await setSearchPath(ctx.source.session, ctx.source.searchPath);
@@ -156,7 +152,7 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan, filledBy: FilledB
   checkOrder(ctx, results, flows);
   await checkRows(ctx, describer, results);
   const targets = await resolveTargets(ctx, results);
-  await checkEmpty(ctx, plan, results, targets, filledBy);
+  await checkEmpty(ctx, plan, results, targets);
   return {
     format: 1,
     name: plan.name,
@@ -190,10 +186,11 @@ export async function resolvePlan(
       source: await readSide(source, facts.source),
       target: await readSide(target, facts.target),
       idMaps: new Map(),
+      filledBy,
       problems,
       planFile: plan.file,
     };
-    return resolveAgainst(ctx, plan, filledBy);
+    return resolveAgainst(ctx, plan);
   });
   return { ...(problems.hasErrors ? {} : { resolved }), problems: problems.sorted() };
 }

@@ -160,7 +160,7 @@ describe('named tables', () => {
       '5 tables[1] error: public.u holds rows in the target',
     ]);
     // Whoever empties what another run fills destroys its rows.
-    const filling = new Map([['public.u', { id: '7', name: 'other' }]]);
+    const filling = new Map([['public.u', { id: '7', name: 'other', key: [], uniqueKeys: [] }]]);
     const filled = await resolvePlan(goodPlan('tables: [u]'), await from.open(), await to.open(), filling);
     expect(filled.problems.map(brief)).toContainEqual(
       expect.stringMatching(

@@ -4,6 +4,7 @@ import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { sendRefused } from '../../src/control/quarantine.ts';
 import { type ReloadScope, reload } from '../../src/control/reload.ts';
 import { revisePlan } from '../../src/control/revise.ts';
+import { readFilledTables } from '../../src/ledger/filled-tables.ts';
 import { readOpenFlows } from '../../src/ledger/flows.ts';
 import { readQuarantined } from '../../src/ledger/read-quarantine.ts';
 import { readRun } from '../../src/ledger/runs.ts';
@@ -231,7 +232,7 @@ flows:
     outputs:
       - {to: person, columns: {id: p.id, name: p.name}, on_conflict: skip, order: p.id}
       - {to: address, columns: {person_id: p.id, city: ${city}}}
-  - {name: other, from: people p, to: other, columns: {id: p.id}}`;
+  - {name: other, from: people p, to: other, columns: {id: {lookup: person, by: {id: p.id}, take: id}}}`;
   const runId = await migrate(people, `${twoTables} create table other (id int)`, body('p.city'));
   await pauseRun(target.ledger, await readRun(target.ledger.pool, runId), { flow: 'other', actor: 'test' });
   await until('the others are copied', async () => {
@@ -241,7 +242,12 @@ flows:
   const text = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(into)}}\n${body('upper(p.city)')}`;
   const { plan } = parsePlan(text, join(import.meta.dirname, 'plan.yaml'));
   const request = { ...plan!, allowNonEmpty: true };
-  const { resolved, problems } = await resolvePlan(request, await source.open(), await into.open());
+  const { resolved, problems } = await resolvePlan(
+    request,
+    await source.open(),
+    await into.open(),
+    await readFilledTables(target.ledger.pool),
+  );
   expect(problems).toEqual([]);
   const revision = await revisePlan(target.ledger, runId, {
     resolved: resolved!,
@@ -249,7 +255,7 @@ flows:
     actor: 'test',
   });
   expect(revision.consequences).toMatchObject([
-    { flow: 'people.person', kind: 'restart', together: ['people.address'] },
+    { flow: 'people.person', kind: 'restart', together: ['people.address', 'other'] },
   ]);
   await resumeFlow(target.ledger, await readRun(target.ledger.pool, runId), { flow: 'other', actor: 'test' });
   await target.ended(runId);
