@@ -5,7 +5,7 @@ import { RowfleetError } from '../src/errors.ts';
  * may well do the work.
  */
 export class OwnTrouble extends RowfleetError {
-  constructor(message: string, cause: unknown) {
+  constructor(message: string, cause?: unknown) {
     super('OWN_ENVIRONMENT', message, { cause });
     this.name = 'OwnTrouble';
   }

@@ -1,19 +1,23 @@
-import { dirname, resolve } from 'node:path';
 import { RowfleetError } from '../src/errors.ts';
 import { openIdMaps } from '../src/ledger/id-map-reader.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
 import type { Run } from '../src/ledger/runs.ts';
 import { idMapsOf } from '../src/plan/id-maps.ts';
-import { plansFolders } from '../src/plan/plans-folders.ts';
+import { plansFolders, plansVariable } from '../src/plan/plans-folders.ts';
 import { type LoadedTransform, loadTransform } from '../src/transform/load.ts';
 import { openTransform, type Transform, type Transforms } from '../src/transform/transform.ts';
 import type { ResolvedTransform } from '../src/transform/types.ts';
 import { OwnTrouble } from './away.ts';
 
-/** Where a run's code is looked for: where ROWFLEET_PLANS says, and nowhere else; without it, where its plan file was. */
-function foldersOf({ planFile }: Run): string[] {
-  const said = plansFolders(process.env);
-  return said.length > 0 ? said : [dirname(resolve(planFile))];
+/**
+ * Where code is looked for: where this process's own environment says, and nowhere else. Who can write to the ledger must
+ * not thereby choose what runs here. Throws OwnTrouble.
+ */
+function codeFolders(): string[] {
+  const folders = plansFolders(process.env);
+  if (folders.length > 0) return folders;
+  const reason = `${plansVariable} is not set: the plan has a transform, whose code is taken from the folders that it names`;
+  throw new OwnTrouble(reason);
 }
 
 /** The code of a transform, from the first folder that has it as the plan was checked with. Throws OwnTrouble. */
@@ -42,7 +46,7 @@ export async function openTransforms(run: Run, ledger: Queryable): Promise<Trans
   const opened = new Map<string, Transform>();
   for (const { name, transform } of run.plan.flows) {
     if (transform === undefined) continue;
-    const loaded = await loadFrom(foldersOf(run), transform);
+    const loaded = await loadFrom(codeFolders(), transform);
     opened.set(name, openTransform(name, transform, loaded, idMap));
   }
   return opened;

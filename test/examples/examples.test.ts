@@ -1,3 +1,4 @@
+import { delimiter, dirname } from 'node:path';
 import { afterAll, expect, inject, test } from 'vitest';
 import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
@@ -33,6 +34,8 @@ const otherWays: Record<string, Record<string, Way>> = {
     'customers.preferences': 'handed out',
   },
 };
+
+process.env.ROWFLEET_PLANS = exampleNames.map((name) => dirname(fileOf(name, 'plan.yaml'))).join(delimiter);
 
 const createVector = 'create extension if not exists vector;';
 

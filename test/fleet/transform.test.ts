@@ -17,6 +17,7 @@ let folder: string;
 
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rowfleet-plan-'));
+  vi.stubEnv('ROWFLEET_PLANS', folder);
   [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
     TestDatabase,
     TestDatabase,
