@@ -63,7 +63,7 @@ test('a plan with an unfinished run is refused, and one that fills one of its ta
     kind: 'usage',
     message: `run ${runId} of plan "north" is unfinished and fills public.extra too`,
   });
-  expect((await readFilledTables(target.ledger.pool)).get('public.extra')).toEqual({
+  expect((await readFilledTables(target.ledger.pool)).get('public.extra')).toMatchObject({
     id: runId,
     name: 'north',
   });
