@@ -156,6 +156,8 @@ test('a plan is revised while its run copies: done batches are loaded again, or 
     (await database.query(`select 1 from pg_locks where locktype = 'advisory' and not granted`)).rowCount ===
     1;
   await until('the last batch is under way', () => waiting(source));
+  const loaded = `select 1 from rowfleet.task where run_id = $1 and flow = 'item' and kind = 'batch' and state = 'done'`;
+  await until('another is loaded', async () => (await into.query(loaded, [runId])).rowCount! > 0);
   const values = await revise(runId, plan('id: i.id, n: "slow(i.n) + 1"'), true);
   expect(values.consequences).toMatchObject([{ flow: 'item', kind: 'batches' }]);
   // The batch under way goes by the plan before, and is waited for; so its rows go too.
