@@ -1,6 +1,7 @@
+import type { Session } from '../../src/pg/session.ts';
 import { BenchFleet } from './fleet.ts';
 import { requirePsql, timePipe } from './pipe.ts';
-import { BenchServers } from './servers.ts';
+import { type BenchSite, withBenchSite } from './site.ts';
 import { line, ratios, rounds, spread } from './spread.ts';
 
 /** A restructuring that the source computes (a join, expressions, jsonb, casts), against the same SELECT through a pipe of two psql. */
@@ -19,8 +20,7 @@ const sourceRows = (rows: number) => `
   select i, 1 + i % ${Math.ceil(rows / 20)}, 'R-' || lpad(i::text, 8, '0'), i % 100000, 'EUR',
          timestamp '2024-01-01' + i * interval '1 second', (array['open', 'paid', 'sent'])[1 + i % 3],
          jsonb_build_object('n', i, 'tags', jsonb_build_array('a', i % 7), 'note', repeat('note ', i % 9))
-    from generate_series(1, ${rows}) i;
-  vacuum analyze`;
+    from generate_series(1, ${rows}) i`;
 
 const targetTable = `
   create table invoice (
@@ -43,41 +43,45 @@ const columns = {
 
 const flows = [{ name: 'invoices', from: 'purchase p', join, to: 'invoice', columns }];
 
+async function fill(source: Session, targets: Session[], rows: number): Promise<void> {
+  await source.query(sourceTables);
+  await source.query(sourceRows(rows));
+  await source.query('vacuum analyze');
+  for (const target of targets) await target.query(targetTable);
+}
+
 /** Two fleets, each with a target of its own: no loader stands by while the other number of them is measured. */
-export async function benchRestructuring({ rows, runs }: { rows: number; runs: number }): Promise<void> {
-  requirePsql();
-  const servers = await BenchServers.create();
-  const fleets: BenchFleet[] = [];
+async function measure(site: BenchSite, rows: number, runs: number): Promise<void> {
+  const { sourceUrl, targetUrl, source, target } = site;
+  const second = await site.createDatabase('target_of_two');
+  await fill(source, [target, second.session], rows);
+  const fleets = [await BenchFleet.start(sourceUrl, targetUrl)];
   try {
-    const server = await servers.start();
-    const source = await servers.createDatabase(server, 'source');
-    const target = await servers.createDatabase(server, 'target');
-    const second = await servers.createDatabase(server, 'target_of_two');
-    await source.session.query(sourceTables);
-    for (const statement of sourceRows(rows).split(';')) await source.session.query(statement);
-    for (const { session } of [target, second]) await session.query(targetTable);
-    const one = await BenchFleet.start(source.url, target.url);
-    fleets.push(one);
-    const two = await BenchFleet.start(source.url, second.url, 2);
-    fleets.push(two);
+    fleets.push(await BenchFleet.start(sourceUrl, second.url, 2));
+    const [one, two] = fleets as [BenchFleet, BenchFleet];
     const query = `(select ${Object.values(columns).join(', ')} from purchase p ${join})`;
     console.log(
       `${rows.toLocaleString('en')} rows joined, 8 columns out, ${runs} rounds after one to warm up; median (min–max)`,
     );
-    const seconds = await rounds(runs, async () => {
-      for (const { session } of [target, second]) await session.query('truncate public.invoice');
-      const pipe = timePipe(source.url, target.url, query, 'invoice');
-      await target.session.query('truncate public.invoice');
-      const alone = (await one.run({ flows })).copy;
-      return { pipe, alone, both: (await two.run({ flows })).copy };
+    const { pipe, alone, both } = await rounds(runs, async () => {
+      for (const session of [target, second.session]) await session.query('truncate public.invoice');
+      const seconds = timePipe(sourceUrl, targetUrl, query, 'invoice');
+      await target.query('truncate public.invoice');
+      const ofOne = await one.run({ flows });
+      return { pipe: seconds, alone: ofOne.copy, both: (await two.run({ flows })).copy };
     });
-    console.log(line('psql | psql, the same SELECT, binary', `${spread(seconds.pipe, 2)} s`));
-    console.log(line('rowfleet, one loader', `${spread(seconds.alone, 2)} s`));
-    console.log(line('rowfleet, two loaders', `${spread(seconds.both, 2)} s`));
-    console.log(line('one loader / pipe', spread(ratios(seconds.alone, seconds.pipe), 3)));
-    console.log(line('two loaders / pipe', spread(ratios(seconds.both, seconds.pipe), 3)));
+    console.log(line('psql | psql, the same SELECT, binary', `${spread(pipe, 2)} s`));
+    console.log(line('rowfleet, one loader', `${spread(alone, 2)} s`));
+    console.log(line('rowfleet, two loaders', `${spread(both, 2)} s`));
+    console.log(line('one loader / pipe', spread(ratios(alone, pipe), 3)));
+    console.log(line('two loaders / pipe', spread(ratios(both, pipe), 3)));
   } finally {
     for (const fleet of fleets) await fleet.stop();
-    await servers.stop();
   }
+}
+
+/** Times `runs` rounds over `rows` rows on an embedded server of its own, and prints what came out. */
+export async function benchRestructuring({ rows, runs }: { rows: number; runs: number }): Promise<void> {
+  requirePsql();
+  await withBenchSite((site) => measure(site, rows, runs));
 }

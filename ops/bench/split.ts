@@ -1,7 +1,7 @@
 import { serverCpuSeconds } from './cpu.ts';
 import { BenchFleet, type BenchPlan } from './fleet.ts';
 import { requirePsql, timePipe } from './pipe.ts';
-import { type BenchDatabase, BenchServers } from './servers.ts';
+import { type BenchSite, withBenchSite } from './site.ts';
 import { line, ratios, rounds, spread } from './spread.ts';
 
 /** One table into three, in one read of the source, against three copies: what that costs the source's server. */
@@ -41,60 +41,63 @@ const apart: BenchPlan = {
   flows: names.map((table) => ({ name: table, from: 'customer c', ...mapping(table) })),
 };
 
-async function setUp(servers: BenchServers, rows: number) {
-  const server = await servers.start();
-  const source = await servers.createDatabase(server, 'source');
-  const target = await servers.createDatabase(await servers.start(), 'target');
-  await source.session.query(sourceTable);
-  await source.session.query(sourceRows(rows));
-  await source.session.query('vacuum analyze public.customer');
+async function fill({ source, target }: BenchSite, rows: number): Promise<void> {
+  await source.query(sourceTable);
+  await source.query(sourceRows(rows));
+  await source.query('vacuum analyze public.customer');
   for (const table of names)
-    await target.session.query(`create table ${table} (id bigint, ${declared(parts[table])})`);
-  return { source, target, cpu: () => serverCpuSeconds(server.pid) };
+    await target.query(`create table ${table} (id bigint, ${declared(parts[table])})`);
 }
 
-const empty = (target: BenchDatabase) =>
-  target.session.query(`truncate ${names.map((name) => `public.${name}`)}`);
+interface Cost {
+  seconds: number;
+  cpu: number;
+}
 
-export async function benchSplit({ rows, runs }: { rows: number; runs: number }): Promise<void> {
-  requirePsql();
-  const servers = await BenchServers.create();
-  let fleet: BenchFleet | undefined;
+/** Three pipes, one after the other, into emptied tables. */
+async function costOfPipes(site: BenchSite): Promise<Cost> {
+  await empty(site);
+  const before = serverCpuSeconds(site.sourcePid);
+  let seconds = 0;
+  for (const table of names)
+    seconds += timePipe(site.sourceUrl, site.targetUrl, `customer (${columnsOf(table)})`, table);
+  return { seconds, cpu: serverCpuSeconds(site.sourcePid) - before };
+}
+
+/** A run, until the last of its batches is done, into emptied tables. */
+async function costOfRun(site: BenchSite, fleet: BenchFleet, plan: BenchPlan): Promise<Cost> {
+  await empty(site);
+  const before = serverCpuSeconds(site.sourcePid);
+  let after = before;
+  const { copy } = await fleet.run(plan, () => {
+    after = serverCpuSeconds(site.sourcePid);
+  });
+  return { seconds: copy, cpu: after - before };
+}
+
+const empty = ({ target }: BenchSite) =>
+  target.query(`truncate ${names.map((name) => `public.${name}`).join(', ')}`);
+
+async function measure(site: BenchSite, rows: number, runs: number): Promise<void> {
+  await fill(site, rows);
+  const fleet = await BenchFleet.start(site.sourceUrl, site.targetUrl);
   try {
-    const { source, target, cpu } = await setUp(servers, rows);
-    const started = await BenchFleet.start(source.url, target.url);
-    fleet = started;
-    const copied = async (plan: BenchPlan) => {
-      await empty(target);
-      const before = cpu();
-      let after = 0;
-      const { copy } = await started.run(plan, () => {
-        after = cpu();
-      });
-      return { seconds: copy, cpu: after - before };
-    };
     console.log(
       `${rows.toLocaleString('en')} rows of 13 columns into three tables of 5, ${runs} rounds after one to warm up; median (min–max)`,
     );
     const figures = await rounds(runs, async () => {
-      await empty(target);
-      const before = cpu();
-      const pipes = names.map((table) =>
-        timePipe(source.url, target.url, `customer (${columnsOf(table)})`, table),
-      );
-      const pipeCpu = cpu() - before;
-      const [three, one] = [await copied(apart), await copied(together)];
+      const pipes = await costOfPipes(site);
+      const three = await costOfRun(site, fleet, apart);
+      const one = await costOfRun(site, fleet, together);
       return {
-        pipeSeconds: pipes.reduce((sum, seconds) => sum + seconds, 0),
-        pipeCpu,
+        ...{ pipeSeconds: pipes.seconds, pipeCpu: pipes.cpu },
         ...{ threeSeconds: three.seconds, threeCpu: three.cpu },
         ...{ oneSeconds: one.seconds, oneCpu: one.cpu },
       };
     });
     print(figures);
   } finally {
-    await fleet?.stop();
-    await servers.stop();
+    await fleet.stop();
   }
 }
 
@@ -115,4 +118,10 @@ function print({ pipeSeconds, pipeCpu, threeSeconds, threeCpu, oneSeconds, oneCp
   console.log(line('rowfleet, three flows', `${spread(threeSeconds, 2)} s`));
   console.log(line('rowfleet, three outputs of one flow', `${spread(oneSeconds, 2)} s`));
   console.log(line('three outputs / three pipes', spread(ratios(oneSeconds, pipeSeconds), 3)));
+}
+
+/** Takes `runs` rounds over `rows` rows on two embedded servers of its own, and prints what came out. */
+export async function benchSplit({ rows, runs }: { rows: number; runs: number }): Promise<void> {
+  requirePsql();
+  await withBenchSite((site) => measure(site, rows, runs), { apart: true });
 }

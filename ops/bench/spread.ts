@@ -1,14 +1,17 @@
 /** How figures that were taken in turn are told: medians with their range, and ratios pair by pair. */
 
-export const median = (values: number[]): number =>
+const median = (values: number[]): number =>
   [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 
 /** One value over the other of the same round: what a busy machine does to both cancels out. */
 export const ratios = (a: number[], b: number[]): number[] => a.map((value, i) => value / b[i]!);
 
 /** `median  (min–max)` */
-export const spread = (values: number[], digits: number): string =>
-  `${median(values).toFixed(digits)}  (${Math.min(...values).toFixed(digits)}–${Math.max(...values).toFixed(digits)})`;
+export function spread(values: number[], digits: number): string {
+  const text = (value: number) =>
+    value.toLocaleString('en', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return `${text(median(values))}  (${text(Math.min(...values))}–${text(Math.max(...values))})`;
+}
 
 /** One line of a table of figures. */
 export const line = (label: string, value: string): string => `  ${label.padEnd(38)}${value}`;

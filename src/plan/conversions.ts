@@ -1,5 +1,5 @@
 import type { Column } from '../catalog/columns.ts';
-import { type DataType, type TypeCatalog, typeKey } from '../catalog/data-types.ts';
+import type { DataType, TypeCatalog } from '../catalog/data-types.ts';
 import { ident } from '../pg/quote.ts';
 
 /** How values of one type get into a target column; `cast` is a type to cast to on the source. */
@@ -129,6 +129,3 @@ export function missingLabels(
   if (!to.labels || !twin.labels) return [];
   return twin.labels.filter((label) => !to.labels!.includes(label));
 }
-
-/** Whether the source knows the target's type under the same name. */
-export const knowsType = (source: TypeCatalog, type: DataType): boolean => source.byName.has(typeKey(type));

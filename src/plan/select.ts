@@ -197,9 +197,3 @@ export function copyOutOfAll(
     format: leader.format,
   };
 }
-
-/** `COPY … FROM STDIN` for the target: the flow's columns, in the flow's order. */
-export function copyInStatement(flow: ResolvedFlow): string {
-  const columns = flow.columns.map((column) => ident(column.name)).join(', ');
-  return `copy ${qualified(flow.target)}${columns === '' ? '' : ` (${columns})`} from stdin (format ${flow.format})`;
-}

@@ -1,5 +1,5 @@
 import { readKeys } from '../catalog/columns.ts';
-import { display } from '../pg/quote.ts';
+import { display, literal } from '../pg/quote.ts';
 import type { ResolveContext } from './context.ts';
 import { type Counting, countedWithin } from './counting.ts';
 import { placeOfJoin } from './join-rows.ts';
@@ -54,7 +54,7 @@ const keepApart = (a: ResolvedColumn[], b: ResolvedColumn[]): boolean =>
 function keysOf(flow: ResolvedFlow, key: ResolvedColumn[]): string {
   // New ids are as unique as the old keys are within their map.
   const parts = key.flatMap((column) => [
-    ...(column.lookup?.idMap === undefined ? [] : [`'${column.lookup.idMap}'`]),
+    ...(column.lookup?.idMap === undefined ? [] : [literal(column.lookup.idMap)]),
     ...carriedFor(column).map(({ compareExpression }) => `(${compareExpression}\n)`),
   ]);
   const list = parts.map((part, i) => `${part}::pg_catalog.text collate pg_catalog."C" as k${i + 1}`);

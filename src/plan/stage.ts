@@ -9,27 +9,6 @@ export const looksUp = ({ columns }: ResolvedFlow): boolean =>
 /** Whether rows come down on a stage first: from there values are looked up, or old keys join those that an id map has. */
 export const needsStage = (flow: ResolvedFlow): boolean => looksUp(flow) || flow.idMap !== undefined;
 
-/** How the rows of a flow get into the target. */
-export type Way =
-  /** Byte for byte, as the source sends them. */
-  | 'passed through'
-  /** By the fields of each row, to several tables. */
-  | 'handed out'
-  /** Over a temporary table. */
-  | 'staged'
-  /** Through a function in TypeScript. */
-  | 'transformed'
-  /** Not at all: they are updated where they stand. */
-  | 'updated';
-
-/** The way that a flow's rows go: the shortest that its shape allows. */
-export function wayOf(flow: ResolvedFlow): Way {
-  if (flow.backfill !== undefined) return 'updated';
-  if (flow.transform !== undefined) return 'transformed';
-  if (needsStage(flow)) return 'staged';
-  return flow.readWith === undefined ? 'passed through' : 'handed out';
-}
-
 /** The columns that a flow's rows have where they come down: the target's, and what decides between those with one key. */
 export const landingColumns = (flow: ResolvedFlow): string =>
   [...flow.columns, ...ordering(flow)].map(({ name }) => ident(name)).join(', ');

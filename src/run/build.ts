@@ -61,12 +61,11 @@ export async function buildIndexes(ctx: RunContext, flows: FlowRow[]): Promise<b
   return objects.every((object) => isBuilt(object, builds));
 }
 
-/** Whether everything that follows the last batch of some tables is built. */
-export async function areBuilt(ctx: RunContext, tables: string[]): Promise<boolean> {
+/** Display names of the tables that lack something which follows their last batch. */
+export async function readUnbuilt(ctx: RunContext): Promise<ReadonlySet<string>> {
   const builds = await readBuilds(ctx.ledger, ctx.run.id);
-  return (await readObjects(ctx.ledger, ctx.run.id))
-    .filter((object) => object.phase === 'index' && tables.includes(loadedTable(object)))
-    .every((object) => isBuilt(object, builds));
+  const objects = (await readObjects(ctx.ledger, ctx.run.id)).filter(({ phase }) => phase === 'index');
+  return new Set(objects.filter((object) => !isBuilt(object, builds)).map(loadedTable));
 }
 
 /** Builds a whole phase, ordinal by ordinal. */

@@ -14,7 +14,7 @@ import {
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
-import { areBuilt, buildIndexes } from './build.ts';
+import { buildIndexes, readUnbuilt } from './build.ts';
 import type { Keeper, PhaseResult, RunContext } from './context.ts';
 import { effectiveSettings } from './effective-settings.ts';
 import { asDriver } from './lead.ts';
@@ -84,15 +84,13 @@ function sayBlocked(ctx: RunContext, flows: FlowRow[], unready: ReadonlySet<stri
 async function readUnready(ctx: RunContext, flows: FlowRow[]): Promise<ReadonlySet<string>> {
   const wanted = new Set(flows.flatMap(({ cutDone, waitsFor }) => (cutDone ? [] : waitsFor)));
   const unready = new Set<string>();
+  if (wanted.size === 0) return unready;
+  const unbuilt = await readUnbuilt(ctx);
   for (const name of wanted) {
     const together = flows.filter((flow) => (flow.readWith ?? flow.name) === name && !flow.cancelled);
     const isReady =
-      together.every(({ cutDone }) => cutDone) &&
-      (await areBatchesDone(ctx.ledger, ctx.run.id, [name])) &&
-      (await areBuilt(
-        ctx,
-        together.map(({ target }) => target),
-      ));
+      together.every(({ cutDone, target }) => cutDone && !unbuilt.has(target)) &&
+      (await areBatchesDone(ctx.ledger, ctx.run.id, [name]));
     if (!isReady) unready.add(name);
   }
   return unready;

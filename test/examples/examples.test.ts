@@ -4,11 +4,11 @@ import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { parsePlan } from '../../src/plan/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve.ts';
-import { type Way, wayOf } from '../../src/plan/stage.ts';
 import type { Plan, PlanProblem, ResolvedPlan } from '../../src/plan/types.ts';
 import { openTarget, variableOf } from '../in-process-fleet.ts';
 import { connect, createDatabase, type TestDatabase } from '../postgres.ts';
 import { differences, exampleNames, fileOf, readComparisons, readExample, rowsOf } from './example.ts';
+import { type Way, wayOf } from './way.ts';
 
 /** Flows whose rows cannot pass through as bytes, by example. */
 const otherWays: Record<string, Record<string, Way>> = {
