@@ -9,8 +9,8 @@ import type { BarrierName } from '../src/barrier.ts';
 import { startRun } from '../src/control/start.ts';
 import type { Ledger } from '../src/ledger/ledger.ts';
 import { type Run, type RunKind, readRun } from '../src/ledger/runs.ts';
-import { parsePlan } from '../src/plan/parse.ts';
-import { resolvePlan } from '../src/plan/resolve.ts';
+import { parsePlan } from '../src/plan/read/parse.ts';
+import { resolvePlan } from '../src/plan/resolve/resolve.ts';
 import type { TestDatabase } from './postgres.ts';
 
 /** Waits until `condition` yields something; fails with `what` after `seconds` (default 90). */

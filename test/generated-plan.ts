@@ -1,6 +1,6 @@
 import { type GeneratedPlan, generatePlan } from '../src/plan/generate/generate.ts';
-import { type ParsedPlan, parsePlan } from '../src/plan/parse.ts';
-import { type Resolution, resolvePlan } from '../src/plan/resolve.ts';
+import { type ParsedPlan, parsePlan } from '../src/plan/read/parse.ts';
+import { type Resolution, resolvePlan } from '../src/plan/resolve/resolve.ts';
 import { planFile } from './plan.ts';
 import type { TestDatabase } from './postgres.ts';
 

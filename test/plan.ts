@@ -1,9 +1,9 @@
 import type pg from 'pg';
 import { landingOf } from '../src/copy/landing.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
-import { type ParsedPlan, parsePlan } from '../src/plan/parse.ts';
-import { type Resolution, resolvePlan } from '../src/plan/resolve.ts';
-import { blockRange, copyOutStatement } from '../src/plan/select.ts';
+import { type ParsedPlan, parsePlan } from '../src/plan/read/parse.ts';
+import { type Resolution, resolvePlan } from '../src/plan/resolve/resolve.ts';
+import { blockRange, copyOutStatement } from '../src/plan/statements/select.ts';
 import type { Plan, PlanProblem, ResolvedFlow, ResolvedPlan } from '../src/plan/types.ts';
 import { relay } from '../src/wire/relay.ts';
 import type { TestDatabase } from './postgres.ts';

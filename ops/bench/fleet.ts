@@ -7,8 +7,8 @@ import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
-import { resolvePlan } from '../../src/plan/resolve.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
+import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import type { ResolvedPlan } from '../../src/plan/types.ts';
 
 /** What is measured is what runs in production: the compiled command, which `npm run bench` builds first. */

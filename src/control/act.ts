@@ -5,7 +5,7 @@ import { lockRuns, type Run, type RunState, recordEvent } from '../ledger/runs.t
 import { nearest } from '../nearest.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { leaderOf } from '../plan/select.ts';
+import { leaderOf } from '../plan/statements/select.ts';
 
 /** What a person asks for. */
 export interface Request {

@@ -10,7 +10,7 @@ import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { readTogether } from '../plan/select.ts';
+import { readTogether } from '../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import type { Transforms } from '../transform/transform.ts';
 import { backfillBatch } from './backfill-batch.ts';

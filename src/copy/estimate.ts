@@ -1,7 +1,7 @@
 import type { CutState, FlowRow } from '../ledger/flows.ts';
 import { display, ident, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { isCutByKey, leaderOf, rangeColumnOf, selectRows } from '../plan/select.ts';
+import { isCutByKey, leaderOf, rangeColumnOf, selectRows } from '../plan/statements/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** A flow as measured before its first batch. */

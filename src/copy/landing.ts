@@ -1,8 +1,14 @@
 import { RowRefused } from '../errors.ts';
 import { qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { landFromStage, landingColumns, missingKeys, needsStage, stageDefinition } from '../plan/stage.ts';
+import { planQuery } from '../plan/sql/query.ts';
+import {
+  landFromStage,
+  landingColumns,
+  missingKeys,
+  needsStage,
+  stageDefinition,
+} from '../plan/statements/stage.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 
 /** Where the rows of a flow come down: in a table at once, or on a stage, from where values are looked up. */

@@ -3,7 +3,7 @@ import type { ClaimedTask } from '../ledger/claim.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import type { RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../plan/select.ts';
+import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { stageFor } from '../transform/batch.ts';
 import type { Transforms } from '../transform/transform.ts';

@@ -1,6 +1,6 @@
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { createLike, flowsInto, fusionInto } from '../plan/fuse.ts';
+import { createLike, flowsInto, fusionInto } from '../plan/statements/fuse.ts';
 import type { ResolvedPlan } from '../plan/types.ts';
 import type { Queryable } from './ledger.ts';
 

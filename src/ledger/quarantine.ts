@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import type { ExcludedRows } from '../plan/without-rows.ts';
+import type { ExcludedRows } from '../plan/statements/without-rows.ts';
 import type { ClaimedTask } from './claim.ts';
 import type { Queryable } from './ledger.ts';
 import type { Seal } from './seal.ts';

@@ -7,8 +7,8 @@ import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { setSearchPath, underSavepoint } from '../pg/transaction.ts';
-import { findTable } from './names.ts';
-import { faultOfSchemaFile } from './sql-statements.ts';
+import { findTable } from './sql/names.ts';
+import { faultOfSchemaFile } from './sql/schema-file.ts';
 import type { Plan } from './types.ts';
 
 const lockTimeout = '5s';

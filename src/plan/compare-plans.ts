@@ -1,7 +1,7 @@
 import { display } from '../pg/quote.ts';
 import { canonical } from './hash.ts';
-import { writtenTransform } from './read-transform.ts';
-import { isCutByKey, rangeColumnOf } from './select.ts';
+import { writtenTransform } from './read/transform.ts';
+import { isCutByKey, rangeColumnOf } from './statements/select.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle, ThrottleMeasure } from './types.ts';
 import { waitsFor } from './waits.ts';
 

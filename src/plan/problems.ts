@@ -1,6 +1,6 @@
+import type { PathSegment } from './read/yaml-document.ts';
+import { formatPath } from './read/yaml-document.ts';
 import type { PlanProblem } from './types.ts';
-import type { PathSegment } from './yaml-document.ts';
-import { formatPath } from './yaml-document.ts';
 
 /** Collects what is wrong with one plan, each thing with its place in the file. */
 export class Problems {

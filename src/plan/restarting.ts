@@ -1,5 +1,5 @@
 import { display } from '../pg/quote.ts';
-import { leaderOf } from './select.ts';
+import { leaderOf } from './statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from './types.ts';
 
 const fillsOneOf = ({ target }: ResolvedFlow, tables: ReadonlySet<string>): boolean =>

@@ -1,5 +1,5 @@
 import { display } from '../pg/quote.ts';
-import { leaderOf, readTogether } from './select.ts';
+import { leaderOf, readTogether } from './statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from './types.ts';
 
 type Flows = Pick<ResolvedPlan, 'flows'>;

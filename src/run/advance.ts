@@ -7,7 +7,7 @@ import type { ReloadSpec } from '../ledger/reload.ts';
 import { type Phase, type RunState, recordEvent, setPhase, setRunState } from '../ledger/runs.ts';
 import { type BatchSpec, type FailedTask, readFailedTasks } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
-import { isCutByKey, rangeColumnOf } from '../plan/select.ts';
+import { isCutByKey, rangeColumnOf } from '../plan/statements/select.ts';
 import { buildIndexes, buildPhase, planFinish } from './build.ts';
 import { cancel } from './cancel.ts';
 import type { PhaseResult, RunContext } from './context.ts';

@@ -11,7 +11,7 @@ import { recordEvent } from '../ledger/runs.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { flowsInto, fuseStatements } from '../plan/fuse.ts';
+import { flowsInto, fuseStatements } from '../plan/statements/fuse.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { waitsFor } from '../plan/waits.ts';
 import type { PhaseResult, RunContext } from './context.ts';

@@ -1,7 +1,7 @@
 import type { LoadedRows } from '../ledger/flows.ts';
-import { faultOfJoin } from '../plan/join-rows.ts';
-import { leaderOf } from '../plan/select.ts';
-import { countSource } from '../plan/source-counts.ts';
+import { faultOfJoin } from '../plan/count/join-rows.ts';
+import { countSource } from '../plan/count/source-counts.ts';
+import { leaderOf } from '../plan/statements/select.ts';
 import type { CheckContext } from './check-context.ts';
 import { flowNamed } from './flow-named.ts';
 import { findJoinDetails } from './join-details.ts';

@@ -1,8 +1,8 @@
 import { display } from '../pg/quote.ts';
 import { setSearchPath } from '../pg/transaction.ts';
-import { backfillDifferences } from '../plan/backfill.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { countOutputs } from '../plan/source-counts.ts';
+import { countOutputs } from '../plan/count/source-counts.ts';
+import { planQuery } from '../plan/sql/query.ts';
+import { backfillDifferences } from '../plan/statements/backfill.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
 import { excerpt, excerpts } from './excerpt.ts';

@@ -1,7 +1,7 @@
 import { display, type RelationName } from '../pg/quote.ts';
-import { flowsInto } from '../plan/fuse.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { countOutputs } from '../plan/source-counts.ts';
+import { countOutputs } from '../plan/count/source-counts.ts';
+import { planQuery } from '../plan/sql/query.ts';
+import { flowsInto } from '../plan/statements/fuse.ts';
 import type { CheckContext } from './check-context.ts';
 import { fillExpected, needsTarget } from './expected-rows.ts';
 import { countTarget } from './target-rows.ts';

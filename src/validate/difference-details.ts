@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
+import { planQuery } from '../plan/sql/query.ts';
 import type { Comparison } from './comparison.ts';
 import { type DigestSide, fetchedCharacters, rowsOfKeys } from './digest-sql.ts';
 import { excerpt, excerpts } from './excerpt.ts';

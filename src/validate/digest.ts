@@ -1,6 +1,6 @@
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { flowsInto } from '../plan/fuse.ts';
+import { flowsInto } from '../plan/statements/fuse.ts';
 import type { CheckContext } from './check-context.ts';
 import { type Comparison, compareTarget } from './comparison.ts';
 import { fillExpectedAgain, transformsInto } from './expected-rows.ts';

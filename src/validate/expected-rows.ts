@@ -1,11 +1,11 @@
 import { display, ident, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { createLike, flowsInto, fusedSelect, fusionInto } from '../plan/fuse.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { writtenTransform } from '../plan/read-transform.ts';
-import { carried, selectRows } from '../plan/select.ts';
-import { landFromStage, landingColumns, looksUp, stageDefinition } from '../plan/stage.ts';
+import { writtenTransform } from '../plan/read/transform.ts';
+import { planQuery } from '../plan/sql/query.ts';
+import { createLike, flowsInto, fusedSelect, fusionInto } from '../plan/statements/fuse.ts';
+import { carried, selectRows } from '../plan/statements/select.ts';
+import { landFromStage, landingColumns, looksUp, stageDefinition } from '../plan/statements/stage.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { stageFor } from '../transform/batch.ts';
 import { relay, tryRelay } from '../wire/relay.ts';

@@ -1,7 +1,7 @@
 import { ident } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
-import { selectRows } from '../plan/select.ts';
+import { planQuery } from '../plan/sql/query.ts';
+import { selectRows } from '../plan/statements/select.ts';
 import type { ResolvedFlow } from '../plan/types.ts';
 import { excerpt } from './excerpt.ts';
 import type { FindingDetail } from './types.ts';

@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import { planQuery } from '../plan/plan-query.ts';
+import { planQuery } from '../plan/sql/query.ts';
 import { bucketDigests, type DigestSide, sortedHashes } from './digest-sql.ts';
 import type { DigestRow } from './merge-digests.ts';
 

@@ -1,8 +1,8 @@
 import { display } from '../pg/quote.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import { leaderOf } from '../plan/select.ts';
+import { leaderOf } from '../plan/statements/select.ts';
+import { withoutRows } from '../plan/statements/without-rows.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
-import { withoutRows } from '../plan/without-rows.ts';
 import { TransformRefused, TransformUnstable } from '../transform/errors.ts';
 import { checkAccounting } from './accounting.ts';
 import { checkBackfill } from './backfill.ts';

@@ -3,7 +3,7 @@ import type { CornerContext, CorneredRow } from '../../src/copy/corner/context.t
 import { corner } from '../../src/copy/corner/corner.ts';
 import { sweep } from '../../src/copy/corner/sweep.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
-import { blockRange, type TidRange } from '../../src/plan/select.ts';
+import { blockRange, type TidRange } from '../../src/plan/statements/select.ts';
 import { handMadePlan } from '../hand-made-plan.ts';
 import { emptyPlan } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

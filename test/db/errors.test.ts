@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { isConnectionLost, safeMessage, sqlState } from '../../src/pg/errors.ts';
 import { openPool, openSession, withSession } from '../../src/pg/session.ts';
-import { planQuery } from '../../src/plan/plan-query.ts';
+import { planQuery } from '../../src/plan/sql/query.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 
 let db: TestDatabase;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createLike, flowsInto, fuseStatements } from '../../src/plan/fuse.ts';
+import { createLike, flowsInto, fuseStatements } from '../../src/plan/statements/fuse.ts';
 import { resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

@@ -8,8 +8,8 @@ import { widthOf } from '../../ops/cli/render/text.ts';
 import { type Preview, previewRun } from '../../src/control/preview/preview.ts';
 import type { FlowSample } from '../../src/control/preview/sample/types.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
-import { resolvePlan } from '../../src/plan/resolve.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
+import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import { planText, resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { isPooled } from '../../src/catalog/server.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
-import { resolvePlan } from '../../src/plan/resolve.ts';
+import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import { brief, goodPlan, resolveBody } from '../plan.ts';
 import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { resolvePlan } from '../../src/plan/resolve.ts';
+import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import type { Plan } from '../../src/plan/types.ts';
 import { brief, goodPlan, resolveBody } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

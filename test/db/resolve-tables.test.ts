@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { applySchema } from '../../src/plan/apply-schema.ts';
-import { resolvePlan } from '../../src/plan/resolve.ts';
+import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import { brief, copyFlow, goodPlan, resolveBody, resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

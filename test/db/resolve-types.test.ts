@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { display, ident, qualified } from '../../src/pg/quote.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
-import { fromClause, whereClause } from '../../src/plan/select.ts';
+import { fromClause, whereClause } from '../../src/plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
 import { brief, copyFlow, resolveBody, resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

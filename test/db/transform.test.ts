@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { qualified } from '../../src/pg/quote.ts';
-import { type DescribedTransform, describeTransforms } from '../../src/plan/describe-transforms.ts';
+import { type DescribedTransform, describeTransforms } from '../../src/plan/resolve/describe-transforms.ts';
 import { TransformBatch } from '../../src/transform/batch.ts';
 import { openTransform } from '../../src/transform/transform.ts';
 import type { InputRow } from '../../src/transform/types.ts';

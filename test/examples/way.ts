@@ -1,4 +1,4 @@
-import { needsStage } from '../../src/plan/stage.ts';
+import { needsStage } from '../../src/plan/statements/stage.ts';
 import type { ResolvedFlow } from '../../src/plan/types.ts';
 
 /** How the rows of a flow get into the target. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
 import { buildProgram } from '../../ops/cli/program.ts';
 import { runCommandLine } from '../../ops/cli/run.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 
 /** Runs a command line in this process: what it printed and the exit code it set. */
 async function run(args: string[], env: NodeJS.ProcessEnv = {}) {

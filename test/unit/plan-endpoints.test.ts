@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { resolveEndpoint } from '../../src/plan/endpoints.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 
 const parseUrl = (url: string) =>
   parsePlan(`source: ${JSON.stringify(url)}\ntarget: postgres://h/d`, '/plans/p.yaml');

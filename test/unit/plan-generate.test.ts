@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { parseConninfo } from '../../src/pg/conninfo.ts';
 import { folded, pairUp } from '../../src/plan/generate/alike.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 import { brief, planFile, planText } from '../plan.ts';
 
 describe('a gap in a plan', () => {

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { loadPlan, parsePlan } from '../../src/plan/parse.ts';
+import { samplePlan } from '../../src/plan/generate/sample.ts';
 import { formatProblem } from '../../src/plan/problems.ts';
-import { samplePlan } from '../../src/plan/sample.ts';
+import { loadPlan, parsePlan } from '../../src/plan/read/parse.ts';
 import { brief, goodPlan, planFile, planText } from '../plan.ts';
 
 const parse = (body: string) => parsePlan(planText(body), planFile);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Relations } from '../../src/catalog/relations.ts';
-import { findTable, parseDriving, parseName } from '../../src/plan/names.ts';
-import { faultOfSchemaFile } from '../../src/plan/sql-statements.ts';
-import { bareLiteral, lex } from '../../src/plan/sql-text.ts';
+import { findTable, parseDriving, parseName } from '../../src/plan/sql/names.ts';
+import { faultOfSchemaFile } from '../../src/plan/sql/schema-file.ts';
+import { bareLiteral, lex } from '../../src/plan/sql/text.ts';
 
 describe('lexing as the server does', () => {
   test.each<[string, string[]]>([

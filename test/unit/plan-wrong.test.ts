@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 import { brief, planFile, planText } from '../plan.ts';
 
 // What the file alone shows to be wrong: line, path, message | the smallest mend. What takes a database: ../db/plan-wrong.

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { assignmentsOf, parseSettings } from '../../src/control/settings.ts';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 import { effectiveSettings } from '../../src/run/effective-settings.ts';
 import { emptyPlan } from '../ledger.ts';
 import { brief, planFile, planText } from '../plan.ts';

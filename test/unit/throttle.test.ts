@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parsePlan } from '../../src/plan/parse.ts';
+import { parsePlan } from '../../src/plan/read/parse.ts';
 import { decideThrottle } from '../../src/run/throttle.ts';
 import { brief, planFile, planText } from '../plan.ts';
 

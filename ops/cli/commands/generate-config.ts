@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { usageError } from '../../../src/errors.ts';
 import { endSession } from '../../../src/pg/session.ts';
 import { type GeneratedPlan, generatePlan } from '../../../src/plan/generate/generate.ts';
-import { samplePlan } from '../../../src/plan/sample.ts';
+import { samplePlan } from '../../../src/plan/generate/sample.ts';
 import { plural } from '../../units.ts';
 import { type CommonOptions, emit, perform, withCommonOptions } from '../command.ts';
 import { type DatabaseOption, readDatabaseOption } from '../database-option.ts';

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { usageError } from '../../../src/errors.ts';
-import { describeTransforms } from '../../../src/plan/describe-transforms.ts';
+import { describeTransforms } from '../../../src/plan/resolve/describe-transforms.ts';
 import { declarations } from '../../../src/transform/declarations.ts';
 import { type CommonOptions, emit, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { exitCode } from '../exit-code.ts';

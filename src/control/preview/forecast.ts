@@ -3,7 +3,7 @@ import { type Estimate, estimateFlow } from '../../copy/estimate.ts';
 import { type MeasuredBatch, nextBatchBlocks } from '../../copy/size.ts';
 import { type EarlierRun, readEarlierRun } from '../../ledger/read-pace.ts';
 import type { Session } from '../../pg/session.ts';
-import { leaderOf, readTogether } from '../../plan/select.ts';
+import { leaderOf, readTogether } from '../../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import { waitsFor } from '../../plan/waits.ts';
 import { effectiveSettings } from '../../run/effective-settings.ts';

@@ -12,7 +12,7 @@ import {
   keyRange,
   type Range,
   readTogether,
-} from '../../plan/select.ts';
+} from '../../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import { CopyOut } from '../../wire/copy-out.ts';
 import { submit } from '../../wire/submit.ts';

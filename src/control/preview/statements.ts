@@ -1,7 +1,7 @@
 import { landingOf } from '../../copy/landing.ts';
 import { landingIn } from '../../ledger/candidates.ts';
 import { display } from '../../pg/quote.ts';
-import { backfillStatement } from '../../plan/backfill.ts';
+import { backfillStatement } from '../../plan/statements/backfill.ts';
 import {
   blockRange,
   copyOutOfAll,
@@ -11,7 +11,7 @@ import {
   leaderOf,
   rangeColumnOf,
   readTogether,
-} from '../../plan/select.ts';
+} from '../../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 
 /** What stands for the id of a run that there is not yet. */

@@ -6,7 +6,7 @@ import type { Tally } from '../../ledger/fence.ts';
 import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/quarantine.ts';
 import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';
-import { readTogether, type TidRange } from '../../plan/select.ts';
+import { readTogether, type TidRange } from '../../plan/statements/select.ts';
 import type { QuarantineLimit } from '../../plan/types.ts';
 import type { LoadContext, LoadTally } from '../load-range.ts';
 import { corner } from './corner.ts';

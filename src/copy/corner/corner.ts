@@ -1,7 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
-import { rowRange, type TidRange } from '../../plan/select.ts';
+import { rowRange, type TidRange } from '../../plan/statements/select.ts';
 import type { Leaf } from '../../plan/types.ts';
 import { type LoadTally, tryLoadRange } from '../load-range.ts';
 import type { CornerContext, CorneredRow } from './context.ts';

@@ -1,6 +1,6 @@
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import { rangeConditions, type TidRange } from '../../plan/select.ts';
+import { rangeConditions, type TidRange } from '../../plan/statements/select.ts';
 
 /** A range in two, or the one driving row that it holds. */
 export type Halves = { kind: 'halves'; halves: [TidRange, TidRange] } | { kind: 'alone'; tid: string };

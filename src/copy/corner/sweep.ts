@@ -3,7 +3,7 @@ import { classify } from '../../pg/failure-class.ts';
 import { display, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import { batchSelect, type TidRange } from '../../plan/select.ts';
+import { batchSelect, type TidRange } from '../../plan/statements/select.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import { tryRelay } from '../../wire/relay.ts';
 import { underBothSavepoints } from '../both-savepoints.ts';

@@ -1,7 +1,7 @@
 import { RowfleetError } from '../../errors.ts';
 import { handed, handOver } from '../../pg/hand-over.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
-import { planQuery } from '../../plan/plan-query.ts';
+import { planQuery } from '../../plan/sql/query.ts';
 import { stageFor } from '../../transform/batch.ts';
 import { relay } from '../../wire/relay.ts';
 import { landingOf } from '../landing.ts';

@@ -3,7 +3,7 @@ import { sqlState } from '../../pg/errors.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import { planQuery } from '../../plan/plan-query.ts';
+import { planQuery } from '../../plan/sql/query.ts';
 import { refuseSpread } from './spread.ts';
 import { type DeriveContext, names, stage, type Terms, vanished } from './terms.ts';
 

@@ -1,6 +1,6 @@
 import { usageError } from '../../errors.ts';
 import { display, ident } from '../../pg/quote.ts';
-import { bareLiteral } from '../../plan/sql-text.ts';
+import { bareLiteral } from '../../plan/sql/text.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import type { Scope } from './scope.ts';
 

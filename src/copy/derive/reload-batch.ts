@@ -16,8 +16,8 @@ import {
 import { recordEvent } from '../../ledger/runs.ts';
 import type { BatchSpec } from '../../ledger/tasks.ts';
 import { display } from '../../pg/quote.ts';
-import { blockRange, readTogether } from '../../plan/select.ts';
-import { withoutRows } from '../../plan/without-rows.ts';
+import { blockRange, readTogether } from '../../plan/statements/select.ts';
+import { withoutRows } from '../../plan/statements/without-rows.ts';
 import type { QuarantineContext, QuarantineTally } from '../corner/corner-batch.ts';
 import { loadRange } from '../load-range.ts';
 import { rangeOfBatch } from '../range-of-batch.ts';

@@ -3,7 +3,7 @@ import { classify } from '../../pg/failure-class.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import { planQuery } from '../../plan/plan-query.ts';
+import { planQuery } from '../../plan/sql/query.ts';
 import type { ResolvedFlow } from '../../plan/types.ts';
 import type { RelayOutcome } from '../../wire/relay.ts';
 

@@ -1,9 +1,9 @@
 import type { Column } from '../../catalog/columns.ts';
 import type { DataType } from '../../catalog/data-types.ts';
-import type { Side } from '../context.ts';
-import { baseType, isBuiltin } from '../conversions.ts';
-import { writeIdentifier } from '../names.ts';
-import { mapColumn, type TypedExpression } from '../resolve-columns.ts';
+import { mapColumn, type TypedExpression } from '../resolve/columns.ts';
+import type { Side } from '../resolve/context.ts';
+import { baseType, isBuiltin } from '../resolve/conversions.ts';
+import { writeIdentifier } from '../sql/names.ts';
 import { preflightSays } from './survey.ts';
 
 /** How a source column gets into a target column: an expression with what is to be known about it, or a decision. */

@@ -1,6 +1,6 @@
 import type { Session } from '../../pg/session.ts';
 import { inTransaction } from '../../pg/transaction.ts';
-import { writeName } from '../names.ts';
+import { writeName } from '../sql/names.ts';
 import { factsOf, faultsOfFilling, faultsOfReading, faultsOfValues } from './facts.ts';
 import { leftOut, unmatchedSections } from './leftovers.ts';
 import { aligned, comment, type Entry, scalar } from './lines.ts';

@@ -1,5 +1,5 @@
 import { nearest } from '../../nearest.ts';
-import { writeName } from '../names.ts';
+import { writeName } from '../sql/names.ts';
 import { factsOf, keyOf, whatItIs } from './facts.ts';
 import { aligned, comment, type Entry, visible } from './lines.ts';
 import type { Matches } from './match-tables.ts';

@@ -1,6 +1,6 @@
 import type { Column } from '../../catalog/columns.ts';
 import { nearest } from '../../nearest.ts';
-import { writeIdentifier } from '../names.ts';
+import { writeIdentifier } from '../sql/names.ts';
 import { folded, type Pairing, pairUp } from './alike.ts';
 import { fitColumn } from './fit-column.ts';
 import type { Survey, SurveyedTable } from './survey.ts';

@@ -5,9 +5,9 @@ import { readServer } from '../../catalog/server.ts';
 import { readSizes, type Size } from '../../catalog/sizes.ts';
 import { usageError } from '../../errors.ts';
 import type { Session } from '../../pg/session.ts';
-import type { ResolveContext, Side } from '../context.ts';
 import { Problems } from '../problems.ts';
-import { readSide } from '../resolve-databases.ts';
+import type { ResolveContext, Side } from '../resolve/context.ts';
+import { readSide } from '../resolve/databases.ts';
 import type { PlanProblem } from '../types.ts';
 
 /** A table of a database with what a plan for it goes by. */

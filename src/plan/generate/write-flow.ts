@@ -1,7 +1,7 @@
 import type { RelationName } from '../../pg/quote.ts';
 import { display, literal, qualified } from '../../pg/quote.ts';
-import type { Side } from '../context.ts';
-import { findRelation, findTable, parseDriving, writeIdentifier, writeName } from '../names.ts';
+import type { Side } from '../resolve/context.ts';
+import { findRelation, findTable, parseDriving, writeIdentifier, writeName } from '../sql/names.ts';
 import { factsOf, faultsOfFilling, faultsOfReading, keyOf } from './facts.ts';
 import { aligned, comment, type Entry, gapEntry, scalar } from './lines.ts';
 import type { ColumnChoice } from './match-columns.ts';

@@ -1,6 +1,6 @@
 import { type FunctionFacts, readFunctions } from '../../catalog/functions.ts';
-import type { ResolveContext } from '../context.ts';
-import type { PathSegment } from '../yaml-document.ts';
+import type { PathSegment } from '../read/yaml-document.ts';
+import type { ResolveContext } from '../resolve/context.ts';
 import { candidatesOf, judgeCall } from './called.ts';
 import { type Facts, factsOf } from './facts.ts';
 import { isFault, type Piece, type Place, parsePiece, type TextFault } from './piece.ts';

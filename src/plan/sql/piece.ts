@@ -1,6 +1,6 @@
 import type { JoinExpr, Node, RangeVar, SelectStmt } from 'libpg-query';
-import { lex } from '../sql-text.ts';
 import { characters, parseSql, type SyntaxFault } from './grammar.ts';
+import { lex } from './text.ts';
 import { locationOf } from './walk.ts';
 
 /** Where a text of the plan stands; each takes one piece of SQL. */

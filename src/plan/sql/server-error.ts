@@ -4,14 +4,14 @@ import { readColumns } from '../../catalog/columns.ts';
 import { readFunctionNames } from '../../catalog/functions.ts';
 import { nearest } from '../../nearest.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
-import type { ResolveContext } from '../context.ts';
-import { findRelation, writeIdentifier } from '../names.ts';
-import type { Frame } from '../select.ts';
-import { nameOf } from '../sql-text.ts';
+import type { ResolveContext } from '../resolve/context.ts';
+import type { Frame } from '../statements/select.ts';
 import { factsOf, type Named } from './facts.ts';
 import { characters } from './grammar.ts';
+import { findRelation, writeIdentifier } from './names.ts';
 import { outputNames } from './output-names.ts';
 import { isFault, type Piece, type Place, parsePiece, type TextFault } from './piece.ts';
+import { nameOf } from './text.ts';
 import { walk } from './walk.ts';
 
 /** A text of the plan inside of a statement that the source was asked about. */

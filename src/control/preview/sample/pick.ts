@@ -1,7 +1,7 @@
 import { literal, qualified } from '../../../pg/quote.ts';
 import type { Session } from '../../../pg/session.ts';
-import { planQuery } from '../../../plan/plan-query.ts';
-import { selectRows } from '../../../plan/select.ts';
+import { planQuery } from '../../../plan/sql/query.ts';
+import { selectRows } from '../../../plan/statements/select.ts';
 import type { Leaf, ResolvedFlow } from '../../../plan/types.ts';
 
 /** A driving row, where it stands. */

@@ -3,8 +3,15 @@ import type { Estimate } from '../../../copy/estimate.ts';
 import { display, ident, literal, qualified } from '../../../pg/quote.ts';
 import type { Session } from '../../../pg/session.ts';
 import { setSearchPath } from '../../../pg/transaction.ts';
-import { planQuery } from '../../../plan/plan-query.ts';
-import { asCopied, carried, isCutByKey, leaderOf, readTogether, selectRows } from '../../../plan/select.ts';
+import { planQuery } from '../../../plan/sql/query.ts';
+import {
+  asCopied,
+  carried,
+  isCutByKey,
+  leaderOf,
+  readTogether,
+  selectRows,
+} from '../../../plan/statements/select.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
 import { judge } from './judge.ts';
 import { type Place, pickSpread, pickYielding } from './pick.ts';

@@ -1,0 +1,78 @@
+import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from '../types.ts';
+import { carried, ordering } from './select.ts';
+
+/** Whether values of a flow are looked up in the target. */
+export const looksUp = ({ columns }: ResolvedFlow): boolean =>
+  columns.some(({ lookup }) => lookup !== undefined);
+
+/** Whether rows come down on a stage first: from there values are looked up, or old keys join those that an id map has. */
+export const needsStage = (flow: ResolvedFlow): boolean => looksUp(flow) || flow.idMap !== undefined;
+
+/** The columns that a flow's rows have where they come down: the target's, and what decides between those with one key. */
+export const landingColumns = (flow: ResolvedFlow): string =>
+  [...flow.columns, ...ordering(flow)].map(({ name }) => ident(name)).join(', ');
+
+/** The columns of a stage, as SQL that defines them: c1…cn, in the order in which they travel. */
+export const stageDefinition = (flow: ResolvedFlow): string =>
+  carried(flow)
+    .map(({ targetType }, i) => `c${i + 1} ${targetType}`)
+    .join(', ');
+
+/** A column that is looked up, and how. */
+export interface LookedUp {
+  column: ResolvedColumn;
+  lookup: ResolvedLookup;
+  alias: string;
+  /** What the looked-up row must be like. */
+  same: string;
+  /** The stage's columns that hold the key. */
+  keys: string[];
+}
+
+/** The values of each landing column, with the stage as `s`, and the columns that are looked up. */
+export function layOut(flow: ResolvedFlow): { values: string[]; lookups: LookedUp[] } {
+  let next = 0;
+  const lookups: LookedUp[] = [];
+  const values = flow.columns.map((column, i) => {
+    if (column.lookup === undefined) return `s.c${++next}`;
+    const alias = `l${i + 1}`;
+    const keys = column.lookup.by.map(() => `s.c${++next}`);
+    const same = column.lookup.by.map(({ name }, k) => `${alias}.${ident(name)} = ${keys[k]}`).join(' and ');
+    lookups.push({ column, lookup: column.lookup, alias, same, keys });
+    return `${alias}.${ident(column.lookup.take)}`;
+  });
+  const others = ordering(flow).map(() => `s.c${++next}`);
+  return { values: [...values, ...others], lookups };
+}
+
+/** A statement that brings rows from a stage to where they come down, with what is looked up. */
+export function landFromStage(flow: ResolvedFlow, stage: string, into: RelationName): string {
+  const { values, lookups } = layOut(flow);
+  const joins = lookups.map(
+    ({ lookup, alias, same }) => `left join ${qualified(lookup.relation)} as ${alias} on ${same}`,
+  );
+  return `insert into ${qualified(into)} (${landingColumns(flow)}) overriding system value
+    select ${values.join(', ')} from ${stage} s ${joins.join(' ')}${flow.idMap === undefined ? '' : ' on conflict do nothing'}`;
+}
+
+/** A statement that gives a row where a key is not there that must be, and what that means. */
+export interface MissingKey {
+  sql: string;
+  column: string;
+  message: string;
+}
+
+/** How keys that must be there, and are not, are found on a stage. */
+export function missingKeys(flow: ResolvedFlow, stage: string): MissingKey[] {
+  return layOut(flow)
+    .lookups.filter(({ lookup }) => lookup.missing === 'error')
+    .map(({ column, lookup, alias, same, keys }) => ({
+      sql: `select 1 from ${stage} s where ${keys.map((key) => `${key} is not null`).join(' and ')}
+        and not exists (select from ${qualified(lookup.relation)} as ${alias} where ${same}) limit 1`,
+      column: column.name,
+      message: `${display(flow.target)}: the key for ${column.name} is not in ${
+        lookup.idMap === undefined ? display(lookup.relation) : `id map ${lookup.idMap}`
+      }`,
+    }));
+}
