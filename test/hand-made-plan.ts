@@ -1,6 +1,6 @@
 import type { RelationName } from '../src/pg/quote.ts';
 import { ident } from '../src/pg/quote.ts';
-import type { DigestMethod, ResolvedFlow, ResolvedPlan, ResolvedTarget } from '../src/plan/types.ts';
+import type { DigestMethod, ResolvedFlow, ResolvedPlan, ResolvedTarget } from '../src/plan/resolved-plan.ts';
 import type { TestDatabase } from './postgres.ts';
 
 /** Target column → [expression over the source, target type]; the type defaults to text. */

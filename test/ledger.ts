@@ -1,6 +1,6 @@
 import { type Ledger, migrateLedger, openLedger } from '../src/ledger/ledger.ts';
 import { insertRun } from '../src/ledger/runs.ts';
-import type { ResolvedPlan } from '../src/plan/types.ts';
+import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
 import type { TestDatabase } from './postgres.ts';
 
 /** A plan that says nothing: for tests of the ledger itself. */

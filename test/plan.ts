@@ -1,10 +1,12 @@
 import type pg from 'pg';
 import { landingOf } from '../src/copy/landing.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
+import type { Plan } from '../src/plan/plan.ts';
+import type { PlanProblem } from '../src/plan/problems.ts';
 import { type ParsedPlan, parsePlan } from '../src/plan/read/parse.ts';
 import { type Resolution, resolvePlan } from '../src/plan/resolve/resolve.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../src/plan/resolved-plan.ts';
 import { blockRange, copyOutStatement } from '../src/plan/statements/select.ts';
-import type { Plan, PlanProblem, ResolvedFlow, ResolvedPlan } from '../src/plan/types.ts';
 import { relay } from '../src/wire/relay.ts';
 import type { TestDatabase } from './postgres.ts';
 

@@ -12,7 +12,7 @@ import { readDiskFull } from '../src/ledger/disk-full.ts';
 import type { Run } from '../src/ledger/runs.ts';
 import type { Endpoint } from '../src/pg/endpoint.ts';
 import { destroySession, openSession, withSession } from '../src/pg/session.ts';
-import type { ThrottleMeasure } from '../src/plan/types.ts';
+import type { ThrottleMeasure } from '../src/plan/plan.ts';
 
 /** A server that does not answer in this time is for the breakers to judge. */
 const probeWithinMs = 10_000;

@@ -3,7 +3,7 @@ import { liftHold, putHold, readHolds } from '../src/ledger/holds.ts';
 import type { Queryable } from '../src/ledger/ledger.ts';
 import { recordEvent } from '../src/ledger/runs.ts';
 import { safeMessage } from '../src/pg/errors.ts';
-import type { ThrottleMeasure } from '../src/plan/types.ts';
+import type { ThrottleMeasure } from '../src/plan/plan.ts';
 import { decideThrottle, type MeasureState, type ThrottleStep } from '../src/run/throttle.ts';
 import { type ProbeAnswer, type ProbeSite, probe } from './probe-health.ts';
 

@@ -13,7 +13,7 @@ import { bound, openPool, type Session, withSession } from '../src/pg/session.ts
 import { watched } from '../src/pg/watch.ts';
 import { resolveEndpoint } from '../src/plan/endpoints.ts';
 import { planHash } from '../src/plan/hash.ts';
-import type { ResolvedPlan } from '../src/plan/types.ts';
+import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
 import type { Transforms } from '../src/transform/transform.ts';
 import { OwnTrouble } from './away.ts';
 import { openTransforms } from './plan-transforms.ts';

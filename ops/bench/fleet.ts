@@ -9,7 +9,7 @@ import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
 import { parsePlan } from '../../src/plan/read/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 
 /** What is measured is what runs in production: the compiled command, which `npm run bench` builds first. */
 const cli = fileURLToPath(new URL('../../dist/ops/cli/main.js', import.meta.url));

@@ -1,7 +1,7 @@
 import { dirname } from 'node:path';
 import { previewRun } from '../../src/control/preview/preview.ts';
 import { usageError } from '../../src/errors.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { plural } from '../units.ts';
 import { type CommonOptions, emit, say } from './command.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';

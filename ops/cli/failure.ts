@@ -1,6 +1,6 @@
 import { RowfleetError } from '../../src/errors.ts';
 import { safeMessage } from '../../src/pg/errors.ts';
-import type { PlanProblem } from '../../src/plan/types.ts';
+import type { PlanProblem } from '../../src/plan/problems.ts';
 import { plural } from '../units.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { palette, wantsColor } from './render/color.ts';

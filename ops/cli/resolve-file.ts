@@ -3,8 +3,9 @@ import { beforeAnything } from '../../src/pg/connection-error.ts';
 import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { openSession, type Session } from '../../src/pg/session.ts';
 import { type SchemaFileError, schemaIsMissing, tryApplySchema } from '../../src/plan/apply-schema.ts';
+import type { PlanProblem } from '../../src/plan/problems.ts';
 import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
-import type { PlanProblem, ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import type { CommonOptions } from './command.ts';
 import { judge, PlanError, type PlanFile } from './plan-file.ts';
 

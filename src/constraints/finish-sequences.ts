@@ -1,7 +1,7 @@
 import { ident, literal, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import type { LoadedRelation } from './loaded-relations.ts';
 import { namingHolders } from './lock-holders.ts';
 import type { CapturedObject } from './types.ts';

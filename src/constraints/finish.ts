@@ -1,7 +1,7 @@
 import { qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import { type ColumnSequence, finishSequences, readSequences } from './finish-sequences.ts';
 import { readLoadedRelations } from './loaded-relations.ts';
 import { namingHolders } from './lock-holders.ts';

@@ -1,7 +1,7 @@
 import { usageError } from '../errors.ts';
 import type { QuarantinedRow, TargetRow } from '../ledger/read-quarantine.ts';
 import { nearest } from '../nearest.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 
 /** What tells a row from those that have its id in another ledger, or had it before: any JSON. */
 export interface RowIdentity {

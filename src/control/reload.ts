@@ -13,8 +13,8 @@ import {
 import { type Run, type RunState, setMended, setPhase, setRunState } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { readTogether } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import { actOn, requireFlow } from './act.ts';
 import { requireRange } from './reload-range.ts';
 import { chooseTasks, goOn } from './requeue.ts';

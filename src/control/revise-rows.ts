@@ -7,9 +7,9 @@ import { type Run, setMended, setPhase } from '../ledger/runs.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { PlanChange } from '../plan/compare-plans.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { restarting } from '../plan/restarting.ts';
 import { leaderOf, readTogether } from '../plan/statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { startAgain } from '../run/start-again.ts';
 import { verifyAnew } from './resume.ts';
 

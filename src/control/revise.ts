@@ -9,7 +9,7 @@ import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { comparePlans, continued, otherMigration, type PlanChange } from '../plan/compare-plans.ts';
 import { planHash } from '../plan/hash.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import { actOn } from './act.ts';
 import { applyConsequences, consequencesOf, type FlowConsequence } from './revise-rows.ts';
 

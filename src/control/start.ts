@@ -15,7 +15,7 @@ import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import { planHash } from '../plan/hash.ts';
 import { idMapsOf } from '../plan/id-maps.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 
 /** What a run starts from. */
 export interface StartRequest {

@@ -6,10 +6,10 @@ import type { BatchSpec } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import { backfillStatement } from '../plan/statements/backfill.ts';
 import { keyRange, type Range } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import type { CopyBatchInput, CopyTally } from './copy-batch.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
 

@@ -1,8 +1,8 @@
 import type { CutState, FlowRow } from '../ledger/flows.ts';
 import { display, ident, qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { isCutByKey, leaderOf, rangeColumnOf, selectRows } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 
 /** A flow as measured before its first batch. */
 export type Estimate = Omit<FlowRow, 'cancelled' | 'waitsFor'> & { estimatedRows: number; bounds: string[] };

@@ -1,7 +1,7 @@
 import type { Epoch, RelationMark } from '../ledger/epochs.ts';
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 
 /** Every relation that a plan's flows read, once, in a fixed order. */
 export function readRelations(plan: ResolvedPlan): RelationName[] {

@@ -1,6 +1,7 @@
 import { RowRefused } from '../errors.ts';
 import { qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import {
   landFromStage,
@@ -9,7 +10,6 @@ import {
   needsStage,
   stageDefinition,
 } from '../plan/statements/stage.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 
 /** Where the rows of a flow come down: in a table at once, or on a stage, from where values are looked up. */
 export interface Landing {

@@ -1,8 +1,8 @@
 import { readBounds } from '../ledger/flows.ts';
 import type { Queryable } from '../ledger/ledger.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { blockRange, isCutByKey, keyRange, type Range } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 
 /** What a batch reads: blocks of a leaf, or what lies between bounds of a key that were found before the copy. */
 export async function rangeOfBatch(

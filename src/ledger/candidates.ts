@@ -1,7 +1,7 @@
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import { createLike, flowsInto, fusionInto } from '../plan/statements/fuse.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
 import type { Queryable } from './ledger.ts';
 
 /** The target tables of a plan whose rows are fused, each with the table of the ledger that its candidates wait in. */

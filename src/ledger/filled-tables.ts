@@ -1,5 +1,5 @@
 import { display } from '../pg/quote.ts';
-import type { ResolvedTarget } from '../plan/types.ts';
+import type { ResolvedTarget } from '../plan/resolved-plan.ts';
 import { ledgerExists, type Queryable } from './ledger.ts';
 import { unfinishedStates } from './runs.ts';
 

@@ -1,5 +1,5 @@
 import type { Session } from '../pg/session.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import type { Queryable } from './ledger.ts';
 
 const planLock = `hashtextextended('rowfleet.plan ' || $1, 0)`;

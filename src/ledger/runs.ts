@@ -1,5 +1,5 @@
 import { RowfleetError } from '../errors.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import type { Queryable } from './ledger.ts';
 import type { RecordedError } from './recorded-error.ts';
 import type { RunSettings } from './settings.ts';

@@ -7,9 +7,9 @@ import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { setSearchPath, underSavepoint } from '../pg/transaction.ts';
+import type { Plan } from './plan.ts';
 import { findTable } from './sql/names.ts';
 import { faultOfSchemaFile } from './sql/schema-file.ts';
-import type { Plan } from './types.ts';
 
 const lockTimeout = '5s';
 

@@ -1,8 +1,9 @@
 import { display } from '../pg/quote.ts';
 import { canonical } from './hash.ts';
+import type { Throttle, ThrottleMeasure } from './plan.ts';
 import { writtenTransform } from './read/transform.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from './resolved-plan.ts';
 import { isCutByKey, rangeColumnOf } from './statements/select.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle, ThrottleMeasure } from './types.ts';
 import { waitsFor } from './waits.ts';
 
 /** One thing that is different in a mended plan. */

@@ -1,6 +1,6 @@
 import { usageError } from '../errors.ts';
 import { type Endpoint, endpointFromSettings, endpointFromUrl } from '../pg/endpoint.ts';
-import type { EndpointSpec } from './types.ts';
+import type { EndpointSpec } from './plan.ts';
 
 /** What a plan's `${VARIABLE}` are taken from; usually process.env. */
 export type Environment = Record<string, string | undefined>;

@@ -2,7 +2,9 @@ import { type Column, readColumns } from '../catalog/columns.ts';
 import { Relations, readRelations } from '../catalog/relations.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ConflictRule } from './plan.ts';
 import { writtenTransform } from './read/transform.ts';
+import type { Fusion, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './resolved-plan.ts';
 import { factsOf } from './sql/facts.ts';
 import { type FindTable, Lineage, tableItem } from './sql/lineage.ts';
 import { findRelation } from './sql/names.ts';
@@ -10,7 +12,6 @@ import { isFault, type Piece, type Place, parsePiece } from './sql/piece.ts';
 import type { Item, Origin } from './sql/scope.ts';
 import { nameOf } from './sql/text.ts';
 import { carried, carriedFor } from './statements/select.ts';
-import type { ConflictRule, Fusion, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './types.ts';
 
 /** A value on its way: the expression, what it is made of, and what becomes of it. */
 export interface ExplainedValue {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { ResolvedPlan } from './types.ts';
+import type { ResolvedPlan } from './resolved-plan.ts';
 
 /** JSON with sorted keys and without undefined, so that equal values give equal text. */
 export function canonical(value: unknown): string {

@@ -1,5 +1,5 @@
 import type { RelationName } from '../pg/quote.ts';
-import type { ResolvedPlan } from './types.ts';
+import type { ResolvedPlan } from './resolved-plan.ts';
 
 /** The table of the ledger that is an id map: old_1, …, new_id. */
 export const idMapTable = (name: string): RelationName => ({ schema: 'rowfleet', name: `id_map_${name}` });

@@ -1,6 +1,20 @@
 import type { PathSegment } from './read/yaml-document.ts';
 import { formatPath } from './read/yaml-document.ts';
-import type { PlanProblem } from './types.ts';
+
+/** Where a thing stands in the plan file. `path` is the way in the document, e.g. `flows[0].columns.id`. */
+export interface PlanLocation {
+  file: string;
+  line: number;
+  path: string;
+}
+
+/** One thing wrong with a plan, or worth knowing about it. */
+export interface PlanProblem {
+  severity: 'error' | 'warning';
+  at: PlanLocation;
+  message: string;
+  hint?: string;
+}
 
 /** Collects what is wrong with one plan, each thing with its place in the file. */
 export class Problems {

@@ -1,6 +1,6 @@
 import { display } from '../pg/quote.ts';
+import type { ResolvedFlow, ResolvedPlan } from './resolved-plan.ts';
 import { leaderOf } from './statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from './types.ts';
 
 const fillsOneOf = ({ target }: ResolvedFlow, tables: ReadonlySet<string>): boolean =>
   tables.has(display(target));

@@ -1,6 +1,6 @@
 import { display } from '../pg/quote.ts';
+import type { ResolvedFlow, ResolvedPlan } from './resolved-plan.ts';
 import { leaderOf, readTogether } from './statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from './types.ts';
 
 type Flows = Pick<ResolvedPlan, 'flows'>;
 

@@ -13,7 +13,7 @@ import {
 } from '../ledger/tasks.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import { buildIndexes, readUnbuilt } from './build.ts';
 import type { Keeper, PhaseResult, RunContext } from './context.ts';
 import { effectiveSettings } from './effective-settings.ts';

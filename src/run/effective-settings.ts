@@ -1,5 +1,5 @@
 import type { RunSettings } from '../ledger/settings.ts';
-import type { Settings } from '../plan/types.ts';
+import type { Settings } from '../plan/plan.ts';
 
 /** Where a value comes from: a person set it for this run, the plan says so, or neither. */
 export type Origin = 'set' | 'plan' | 'default';

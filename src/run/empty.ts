@@ -3,7 +3,7 @@ import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { underSavepoint } from '../pg/transaction.ts';
-import type { ResolvedTarget } from '../plan/types.ts';
+import type { ResolvedTarget } from '../plan/resolved-plan.ts';
 import { refuseReferring } from './referring.ts';
 import { itself } from './target-rows.ts';
 

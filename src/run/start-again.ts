@@ -3,7 +3,7 @@ import { restartFlows } from '../ledger/flows.ts';
 import { fuseAgain } from '../ledger/objects.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { emptyTables } from './empty.ts';
 
 /**

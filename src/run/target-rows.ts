@@ -1,7 +1,7 @@
 import { namingHolders } from '../constraints/lock-holders.ts';
 import { qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { ResolvedTarget } from '../plan/types.ts';
+import type { ResolvedTarget } from '../plan/resolved-plan.ts';
 
 type Table = Pick<ResolvedTarget, 'schema' | 'name' | 'only'>;
 

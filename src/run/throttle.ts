@@ -1,5 +1,5 @@
 import type { HealthReading } from '../catalog/health.ts';
-import type { Throttle, ThrottleMeasure } from '../plan/types.ts';
+import type { Throttle, ThrottleMeasure } from '../plan/plan.ts';
 
 /** A measure and its limit, as the run has met it so far. Times are milliseconds since 1970. */
 export interface MeasureState {

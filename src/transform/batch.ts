@@ -1,5 +1,5 @@
 import { setImmediate as breathe } from 'node:timers/promises';
-import type { ResolvedFlow } from '../plan/types.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { Caller, isPromise } from './caller.ts';
 import { RowDecoder } from './decode.ts';
 import { MisfitRow, RowEncoder } from './encode.ts';

@@ -1,5 +1,5 @@
 import { RowfleetError } from '../errors.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import type { LoadedTransform } from './load.ts';
 import { Breaker, type BreakerOptions, Pace } from './pace.ts';
 import type { IdMapLookup, InputRow, ResolvedTransform } from './types.ts';

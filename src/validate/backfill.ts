@@ -1,9 +1,9 @@
 import { display } from '../pg/quote.ts';
 import { setSearchPath } from '../pg/transaction.ts';
 import { countOutputs } from '../plan/count/source-counts.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import { backfillDifferences } from '../plan/statements/backfill.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
 import { excerpt, excerpts } from './excerpt.ts';
 import { flowNamed } from './flow-named.ts';

@@ -1,8 +1,8 @@
 import type { LoadedRows } from '../ledger/flows.ts';
 import type { TargetRow } from '../ledger/read-quarantine.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import type { ExcludedRows } from '../plan/statements/without-rows.ts';
-import type { ResolvedPlan } from '../plan/types.ts';
 import type { Transforms } from '../transform/transform.ts';
 
 /** What a check needs. Both sessions belong to the check while it runs. */

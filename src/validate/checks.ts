@@ -1,6 +1,7 @@
 import type { CapturedObject } from '../constraints/types.ts';
 import { display, type RelationName } from '../pg/quote.ts';
-import type { ResolvedPlan, ValidationLevel } from '../plan/types.ts';
+import type { ValidationLevel } from '../plan/plan.ts';
+import type { ResolvedPlan } from '../plan/resolved-plan.ts';
 import { needsTarget } from './expected-rows.ts';
 import type { CheckSpec } from './types.ts';
 

@@ -1,8 +1,8 @@
 import { display, ident, literal, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { flowsInto, fusionInto } from '../plan/statements/fuse.ts';
 import { selectRows } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import type { CheckContext } from './check-context.ts';
 import { constantDefaults } from './constant-defaults.ts';
 import type { DigestSide } from './digest-sql.ts';

@@ -2,8 +2,8 @@ import type { TargetRow } from '../ledger/read-quarantine.ts';
 import { type HandedRecord, handed, handOver } from '../pg/hand-over.ts';
 import { qualified } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import { type HashedColumn, hashedAsOwnType } from './row-hash.ts';
 
 /** Each column's type as the target names it, with typmod. */

@@ -1,5 +1,5 @@
 import { RowfleetError } from '../errors.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 
 /** The flow that a check is about. Throws CHECK_FLOW_UNKNOWN. */
 export function flowNamed(plan: ResolvedPlan, name: string): ResolvedFlow {

@@ -1,8 +1,8 @@
 import { ident } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import { selectRows } from '../plan/statements/select.ts';
-import type { ResolvedFlow } from '../plan/types.ts';
 import { excerpt } from './excerpt.ts';
 import type { FindingDetail } from './types.ts';
 

@@ -1,4 +1,4 @@
-import type { DigestMethod } from '../plan/types.ts';
+import type { DigestMethod } from '../plan/resolved-plan.ts';
 
 /** A target column as both sides of a digest hash it. */
 export interface HashedColumn {

@@ -1,8 +1,8 @@
 import { display } from '../pg/quote.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { leaderOf } from '../plan/statements/select.ts';
 import { withoutRows } from '../plan/statements/without-rows.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/types.ts';
 import { TransformRefused, TransformUnstable } from '../transform/errors.ts';
 import { checkAccounting } from './accounting.ts';
 import { checkBackfill } from './backfill.ts';

@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bringBack } from '../../src/constraints/apply.ts';
 import { finishObjects } from '../../src/constraints/finish.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { createDemoSource, demoPlan } from '../../ops/demo/source.ts';
-import type { FlowSpec } from '../../src/plan/types.ts';
+import type { FlowSpec } from '../../src/plan/plan.ts';
 import { compareDatabases } from '../compare.ts';
 import { createBothShapes, createDemoDatabase, createExpectedDemo, demoTables } from '../demo.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

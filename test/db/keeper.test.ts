@@ -6,7 +6,7 @@ import { insertEpoch } from '../../src/ledger/epochs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
 import { readOpenTasks } from '../../src/ledger/tasks.ts';
 import { openSession } from '../../src/pg/session.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { handMadePlan } from '../hand-made-plan.ts';
 import { createLedger, createRun } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

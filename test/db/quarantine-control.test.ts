@@ -9,7 +9,7 @@ import { lockRefused } from '../../src/ledger/reload.ts';
 import { type Phase, type RunState, setPhase, setRunState } from '../../src/ledger/runs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
 import { lockSent } from '../../src/ledger/sent-rows.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { until } from '../fleet-processes.ts';
 import { createLedger, createRun, emptyPlan } from '../ledger.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Plan } from '../../src/plan/plan.ts';
 import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
-import type { Plan } from '../../src/plan/types.ts';
 import { brief, goodPlan, resolveBody } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { display, ident, qualified } from '../../src/pg/quote.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { fromClause, whereClause } from '../../src/plan/statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
 import { brief, copyFlow, resolveBody, resolveGood } from '../plan.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 

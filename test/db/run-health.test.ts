@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { readHolds } from '../../src/ledger/holds.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { readRun } from '../../src/ledger/runs.ts';
-import type { Throttle } from '../../src/plan/types.ts';
+import type { Throttle } from '../../src/plan/plan.ts';
 import { RunHealth } from '../../workers/run-health.ts';
 import { until } from '../fleet-processes.ts';
 import { createLedger, createRun, emptyPlan } from '../ledger.ts';

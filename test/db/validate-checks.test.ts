@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import type { CheckContext } from '../../src/validate/check-context.ts';
 import { runCheck } from '../../src/validate/run-check.ts';
 import type { CheckOutcome, CheckSpec } from '../../src/validate/types.ts';

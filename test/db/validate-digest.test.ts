@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Session } from '../../src/pg/session.ts';
-import type { ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { runCheck } from '../../src/validate/run-check.ts';
 import type { CheckOutcome } from '../../src/validate/types.ts';
 import { handMadePlan, sameColumns } from '../hand-made-plan.ts';

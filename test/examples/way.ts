@@ -1,5 +1,5 @@
+import type { ResolvedFlow } from '../../src/plan/resolved-plan.ts';
 import { needsStage } from '../../src/plan/statements/stage.ts';
-import type { ResolvedFlow } from '../../src/plan/types.ts';
 
 /** How the rows of a flow get into the target. */
 export type Way =

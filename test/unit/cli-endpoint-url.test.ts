@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { endpointUrl } from '../../ops/cli/plan-file.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { resolveEndpoint } from '../../src/plan/endpoints.ts';
-import type { EndpointSpec } from '../../src/plan/types.ts';
+import type { EndpointSpec } from '../../src/plan/plan.ts';
 
 const env = { T_URL: 'postgres://me:a%20b@h:6/db?sslmode=require', T_PW: 'p@ss/w?rd&=#%', HOST: 'h.example' };
 

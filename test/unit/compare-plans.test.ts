@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest';
 import { comparePlans, continued, otherMigration } from '../../src/plan/compare-plans.ts';
 import { planHash } from '../../src/plan/hash.ts';
+import type { Throttle } from '../../src/plan/plan.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { restarting } from '../../src/plan/restarting.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan, Throttle } from '../../src/plan/types.ts';
 import type { ResolvedTransform } from '../../src/transform/types.ts';
 import { type HandMadeFlow, handMadePlan } from '../hand-made-plan.ts';
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { CapturedObject } from '../../src/constraints/types.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/types.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { planChecks } from '../../src/validate/checks.ts';
 
 const flow = (name: string, target: string) =>

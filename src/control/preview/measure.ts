@@ -4,6 +4,7 @@ import { isRefusal } from '../../pg/failure-class.ts';
 import type { Session } from '../../pg/session.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
 import {
   blockRange,
   copyOutOfAll,
@@ -13,7 +14,6 @@ import {
   type Range,
   readTogether,
 } from '../../plan/statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import { CopyOut } from '../../wire/copy-out.ts';
 import { submit } from '../../wire/submit.ts';
 

@@ -1,6 +1,6 @@
 import type { Session } from '../../pg/session.ts';
 import { inTransaction } from '../../pg/transaction.ts';
-import type { ResolvedPlan } from '../../plan/types.ts';
+import type { ResolvedPlan } from '../../plan/resolved-plan.ts';
 import { type Actions, describeActions } from './actions.ts';
 import { estimatePlan, type Forecast, forecast } from './forecast.ts';
 import { samplePlan } from './sample/sample.ts';

@@ -1,6 +1,7 @@
 import { landingOf } from '../../copy/landing.ts';
 import { landingIn } from '../../ledger/candidates.ts';
 import { display } from '../../pg/quote.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
 import { backfillStatement } from '../../plan/statements/backfill.ts';
 import {
   blockRange,
@@ -12,7 +13,6 @@ import {
   rangeColumnOf,
   readTogether,
 } from '../../plan/statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 
 /** What stands for the id of a run that there is not yet. */
 export const noRun = '<run>';

@@ -1,8 +1,8 @@
 import { RowfleetError } from '../../errors.ts';
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
+import type { Leaf } from '../../plan/resolved-plan.ts';
 import { rowRange, type TidRange } from '../../plan/statements/select.ts';
-import type { Leaf } from '../../plan/types.ts';
 import { type LoadTally, tryLoadRange } from '../load-range.ts';
 import type { CornerContext, CorneredRow } from './context.ts';
 import { halve } from './halve.ts';

@@ -3,9 +3,9 @@ import { classify } from '../../pg/failure-class.ts';
 import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
+import type { Leaf, ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { planQuery } from '../../plan/sql/query.ts';
 import { asCopied, carried, carriedFor, fromClause, whereClause } from '../../plan/statements/select.ts';
-import type { Leaf, ResolvedFlow } from '../../plan/types.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
 const mostBytes = 16 * 1024 * 1024;

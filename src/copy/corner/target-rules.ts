@@ -1,6 +1,6 @@
 import { qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
+import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 
 /** What a target table holds rows to, as far as the flow's own columns tell it. */
 export interface TargetRules {

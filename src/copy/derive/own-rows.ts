@@ -1,7 +1,7 @@
 import { usageError } from '../../errors.ts';
 import { display, ident } from '../../pg/quote.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
 import { bareLiteral } from '../../plan/sql/text.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
 import type { Scope } from './scope.ts';
 
 /** How the target rows that a scope accounts for are found. */

@@ -1,7 +1,7 @@
 import { ident, literal } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import type { ResolvedColumn, ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { carried, type Range, rangeConditions, selectRows } from '../../plan/statements/select.ts';
-import type { ResolvedColumn, ResolvedFlow } from '../../plan/types.ts';
 
 /** Which driving rows are derived anew. */
 export type Scope =

@@ -1,7 +1,7 @@
 import type { CapturedObject } from '../../constraints/types.ts';
 import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../plan/types.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
 import type { Transforms } from '../../transform/transform.ts';
 
 /** Both sessions are in open transactions: the source's with the plan's path, the target's with the target's. */

@@ -2,9 +2,9 @@ import type { Refusal } from '../../ledger/quarantine.ts';
 import type { SentRow } from '../../ledger/sent-rows.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
+import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { planQuery } from '../../plan/sql/query.ts';
 import { rowRange, type TidRange } from '../../plan/statements/select.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
 
 /** Where a driving row is by now. */
 export type FoundAt =

@@ -3,8 +3,8 @@ import { classify } from '../../pg/failure-class.ts';
 import { ident, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
+import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { planQuery } from '../../plan/sql/query.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
 import type { RelayOutcome } from '../../wire/relay.ts';
 
 /** One row, each value read by its column's type as COPY reads it. */

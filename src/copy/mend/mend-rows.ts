@@ -19,8 +19,8 @@ import {
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { inTransaction } from '../../pg/transaction.ts';
+import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { readTogether } from '../../plan/statements/select.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
 import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';

@@ -6,7 +6,7 @@ import { safeMessage } from '../../pg/errors.ts';
 import { classify } from '../../pg/failure-class.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import type { ResolvedFlow } from '../../plan/types.ts';
+import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import type { RelayTally } from '../../wire/relay.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';

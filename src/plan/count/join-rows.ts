@@ -1,8 +1,9 @@
+import type { JoinRows } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 import { leaderOf } from '../statements/select.ts';
-import type { JoinRows, ResolvedFlow } from '../types.ts';
 import { type Counting, countedWithin } from './counting.ts';
 import { countSource, type SourceCounts } from './source-counts.ts';
 

@@ -4,10 +4,10 @@ import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import { baseType } from '../resolve/conversions.ts';
 import type { FlowResult } from '../resolve/flow.ts';
+import type { ResolvedColumn } from '../resolved-plan.ts';
 import { planQuery } from '../sql/query.ts';
 import { isConstant } from '../sql/text.ts';
 import { selectRows } from '../statements/select.ts';
-import type { ResolvedColumn } from '../types.ts';
 import { type Counting, countedWithin } from './counting.ts';
 
 /** Values that a target column does not take, as a condition over the source, and what is said of rows that have one. */

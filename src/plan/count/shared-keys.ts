@@ -3,10 +3,10 @@ import { display, literal } from '../../pg/quote.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
+import type { ResolvedColumn, ResolvedFlow } from '../resolved-plan.ts';
 import { planQuery } from '../sql/query.ts';
 import { bareLiteral } from '../sql/text.ts';
 import { carriedFor, selectRows } from '../statements/select.ts';
-import type { ResolvedColumn, ResolvedFlow } from '../types.ts';
 import { type Counting, countedWithin } from './counting.ts';
 import { placeOfJoin } from './join-rows.ts';
 

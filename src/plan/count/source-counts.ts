@@ -1,7 +1,7 @@
 import type { Session } from '../../pg/session.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 import { planQuery } from '../sql/query.ts';
 import { type Frame, selectRows } from '../statements/select.ts';
-import type { ResolvedFlow } from '../types.ts';
 
 /** What becomes of a flow's driving rows, counted on the source. */
 export interface SourceCounts {

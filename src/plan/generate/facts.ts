@@ -1,9 +1,9 @@
 import { kindNames, type Relation } from '../../catalog/relations.ts';
 import { ident } from '../../pg/quote.ts';
+import type { PlanProblem } from '../problems.ts';
 import { mapColumn } from '../resolve/columns.ts';
 import { loadable, resolveLeaves } from '../resolve/relations.ts';
 import { writeName } from '../sql/names.ts';
-import type { PlanProblem } from '../types.ts';
 import { preflightSays, type Survey, type SurveyedTable } from './survey.ts';
 
 const grouped = new Intl.NumberFormat('en-US', { maximumSignificantDigits: 3 });

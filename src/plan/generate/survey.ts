@@ -5,10 +5,10 @@ import { readServer } from '../../catalog/server.ts';
 import { readSizes, type Size } from '../../catalog/sizes.ts';
 import { usageError } from '../../errors.ts';
 import type { Session } from '../../pg/session.ts';
+import type { PlanProblem } from '../problems.ts';
 import { Problems } from '../problems.ts';
 import type { ResolveContext, Side } from '../resolve/context.ts';
 import { readSide } from '../resolve/databases.ts';
-import type { PlanProblem } from '../types.ts';
 
 /** A table of a database with what a plan for it goes by. */
 export interface SurveyedTable {

@@ -1,5 +1,5 @@
+import type { EndpointSpec } from '../plan.ts';
 import type { Problems } from '../problems.ts';
-import type { EndpointSpec } from '../types.ts';
 import type { DatabaseDocument } from './definition.ts';
 import type { PathSegment } from './yaml-document.ts';
 

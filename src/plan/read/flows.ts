@@ -1,6 +1,6 @@
+import type { ConflictSpec, FlowSpec, GroupingSpec, IdMapSpec, LookupSpec, OutputSpec } from '../plan.ts';
 import type { Problems } from '../problems.ts';
 import { parseDriving, parseName } from '../sql/names.ts';
-import type { ConflictSpec, FlowSpec, GroupingSpec, IdMapSpec, LookupSpec, OutputSpec } from '../types.ts';
 import type { PlanDocument } from './definition.ts';
 import { readTransform } from './transform.ts';
 import type { PathSegment } from './yaml-document.ts';

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { usageError } from '../../errors.ts';
+import type { EndpointSpec, Plan, Settings } from '../plan.ts';
+import type { PlanProblem } from '../problems.ts';
 import { Problems } from '../problems.ts';
-import type { EndpointSpec, Plan, PlanProblem, Settings } from '../types.ts';
 import { type PlanDocument, planDefinition } from './definition.ts';
 import { durationMs } from './duration.ts';
 import { specFromSettings, specFromUrl } from './endpoint-spec.ts';

@@ -1,5 +1,5 @@
+import type { Throttle } from '../plan.ts';
 import type { Problems } from '../problems.ts';
-import type { Throttle } from '../types.ts';
 import type { PlanDocument } from './definition.ts';
 import { durationMs } from './duration.ts';
 

@@ -8,7 +8,7 @@ import {
   parseAllDocuments,
   type Scalar,
 } from 'yaml';
-import type { PlanProblem } from '../types.ts';
+import type { PlanProblem } from '../problems.ts';
 
 export type PathSegment = string | number;
 

@@ -1,9 +1,10 @@
 import { readKeys } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
 import { display } from '../../pg/quote.ts';
+import type { OutputSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Frame } from '../statements/select.ts';
-import type { OutputSpec, ResolvedFlow } from '../types.ts';
 import type { ResolveContext } from './context.ts';
 
 /** Whether an output updates the rows of its own driving table: source and target are one database, and both are one table. */

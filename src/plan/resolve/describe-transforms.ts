@@ -1,13 +1,14 @@
 import type { Session } from '../../pg/session.ts';
 import { inTransaction, setSearchPath } from '../../pg/transaction.ts';
 import type { TransformSpec } from '../../transform/types.ts';
+import type { Plan } from '../plan.ts';
+import type { PlanProblem } from '../problems.ts';
 import { Problems } from '../problems.ts';
 import { Describer } from '../sql/describe.ts';
 import { findTable } from '../sql/names.ts';
-import type { Plan, PlanProblem } from '../types.ts';
 import type { ResolveContext } from './context.ts';
 import { checkDatabases, readSide } from './databases.ts';
-import { resolveDriving } from './flow.ts';
+import { resolveDriving } from './driving.ts';
 import { reportMissing } from './relations.ts';
 import { resolveTransformColumns, type TransformColumns } from './transform.ts';
 

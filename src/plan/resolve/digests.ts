@@ -1,7 +1,7 @@
 import type { Column } from '../../catalog/columns.ts';
 import type { DataType, TypeCatalog } from '../../catalog/data-types.ts';
 import { ident } from '../../pg/quote.ts';
-import type { DigestMethod } from '../types.ts';
+import type { DigestMethod } from '../resolved-plan.ts';
 import { baseType, isBuiltin } from './conversions.ts';
 
 /**

@@ -1,28 +1,18 @@
-import type pg from 'pg';
-import { type Column, readColumns } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
-import { display, ident } from '../../pg/quote.ts';
+import { display } from '../../pg/quote.ts';
+import type { FlowSpec, OutputSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
-import { findRelation, findTable, parseDriving } from '../sql/names.ts';
-import {
-  batchSelect,
-  blockRange,
-  carried,
-  carriedFor,
-  type Frame,
-  isCutByKey,
-  keyRange,
-  selectRows,
-} from '../statements/select.ts';
-import type { FlowSpec, OutputSpec, ResolvedColumn, ResolvedFlow } from '../types.ts';
+import { findTable } from '../sql/names.ts';
 import { isBackfill, resolveBackfill } from './backfill.ts';
 import type { ResolveContext } from './context.ts';
-import { checkFrames, reportServerError } from './expressions.ts';
+import { type Driving, resolveDriving } from './driving.ts';
+import { checkFrames } from './expressions.ts';
 import { resolveFusion } from './fusion.ts';
-import { resolveGrouping } from './grouping.ts';
 import { resolveColumns } from './mapping.ts';
-import { loadable, lockable, reportMissing, resolveLeaves, withTrees } from './relations.ts';
+import { proveStatements } from './prove-statements.ts';
+import { loadable, lockable, reportMissing, withTrees } from './relations.ts';
 import { resolveTransformed } from './transform.ts';
 
 /** A flow held against both catalogs, with the target relation it fills. */
@@ -30,131 +20,6 @@ export interface FlowResult {
   flow: ResolvedFlow;
   target: Relation;
   path: PathSegment[];
-}
-
-/** The driving table of a flow, as its outputs share it. */
-export interface Driving {
-  relation: Relation;
-  columns: Column[];
-  frame: Frame;
-  leaves: ResolvedFlow['leaves'];
-}
-
-const relationName = ({ schema, name, oid }: Relation) => ({ schema, name, oid });
-
-/** Reports a failure of the whole at the column that alone fails as well; at the flow when it takes several. */
-async function reportAtColumn(
-  ctx: ResolveContext,
-  describer: Describer,
-  flow: ResolvedFlow,
-  whole: pg.DatabaseError,
-  path: PathSegment[],
-): Promise<void> {
-  for (const column of flow.transform ? carried(flow) : flow.columns) {
-    for (const { copyExpression, compareExpression } of carriedFor(column)) {
-      for (const expression of [copyExpression, compareExpression]) {
-        const statement = selectRows(flow, [`(${expression}\n)`]);
-        const { error } = await describer.describe(statement);
-        if (!error) continue;
-        const text = column.expression;
-        const sent = {
-          place: 'column',
-          text,
-          frame: flow,
-          statement,
-          start: statement.indexOf(text),
-        } as const;
-        await reportServerError(ctx, error, [...path, 'columns', column.name], sent);
-        return;
-      }
-    }
-  }
-  ctx.problems.error(
-    path,
-    `PostgreSQL says: ${whole.message}`,
-    'Run the SELECT that --dry-run shows in psql.',
-  );
-}
-
-const selectAll = (flow: ResolvedFlow, pick: (column: ResolvedColumn) => string): string =>
-  selectRows(
-    flow,
-    carried(flow).map((column) => `(${pick(column)}\n)`),
-  );
-
-/** A statement of a batch, with a range in it. */
-function oneBatch(flow: ResolvedFlow): string[] {
-  if (isCutByKey(flow)) return [batchSelect(flow, keyRange(flow, { from: null, to: null }))];
-  return flow.leaves.slice(0, 1).map((leaf) => batchSelect(flow, blockRange(leaf, 1, 2)));
-}
-
-/**
- * What the server makes of the statements that loaders and the validator will run, one with a range in it: whether
- * they are valid, how many columns they have, whether their tables may be read, and which those are.
- */
-export async function proveStatements(
-  ctx: ResolveContext,
-  describer: Describer,
-  flow: ResolvedFlow,
-  path: PathSegment[],
-): Promise<number[] | undefined> {
-  const copied = selectAll(flow, (column) => column.copyExpression);
-  const compared = selectAll(flow, (column) => column.compareExpression);
-  const expected = carried(flow).length;
-  const reads = new Set<number>();
-  for (const statement of [copied, compared, ...oneBatch(flow)]) {
-    const described = await describer.describe(statement);
-    const explained = described.error ? described : await describer.explain(statement);
-    if (explained.error) {
-      await reportAtColumn(ctx, describer, flow, explained.error, path);
-      return undefined;
-    }
-    const count = described.columns?.length;
-    if (count !== expected) {
-      const message = `its SELECT gives ${count} columns instead of ${expected}`;
-      ctx.problems.error(path, message, 'Write one expression for each column.');
-      return undefined;
-    }
-    for (const oid of 'reads' in explained ? (explained.reads ?? []) : []) reads.add(oid);
-  }
-  return [...reads];
-}
-
-/** The driving table of a flow with what is joined to it. Undefined when something is wrong with it, which is reported. */
-export async function resolveDriving(
-  ctx: ResolveContext,
-  describer: Describer,
-  spec: Pick<FlowSpec, 'from' | 'join' | 'where' | 'grouping'>,
-  path: PathSegment[],
-): Promise<Driving | undefined> {
-  const { written, alias } = parseDriving(spec.from)!;
-  const found = findRelation(ctx.source.relations, ctx.source.searchPath, written);
-  reportMissing(ctx, 'source', [...path, 'from'], spec.from, found);
-  const { relation } = found;
-  const pieces = relation && resolveLeaves(ctx, relation, false, [...path, 'from']);
-  if (!relation || !pieces) return undefined;
-  const columns = (await readColumns(ctx.source.session, [relation.oid])).get(relation.oid) ?? [];
-  const bare: Frame = {
-    driving: relationName(relation),
-    only: false,
-    alias: ident(alias),
-    join: '',
-    where: '',
-  };
-  const joined = { ...bare, join: spec.join?.trim() ?? '' };
-  const filtered = { ...joined, where: spec.where?.trim() ?? '' };
-  const { join, where } = filtered;
-  const right = await checkFrames(ctx, describer, [
-    ...(join === '' ? [] : [{ place: 'join' as const, text: join, frame: joined, path: [...path, 'join'] }]),
-    ...(where === ''
-      ? []
-      : [{ place: 'where' as const, text: where, frame: filtered, path: [...path, 'where'] }]),
-  ]);
-  if (!right) return undefined;
-  const driving = { relation, columns, frame: filtered, leaves: pieces.leaves };
-  if (spec.grouping === undefined) return driving;
-  const grouping = await resolveGrouping(ctx, describer, driving, spec.grouping, path);
-  return grouping && { ...driving, frame: { ...filtered, grouping } };
 }
 
 const both = (a: string, b: string): string => (a === '' ? b : b === '' ? a : `(${a}\n) and (${b}\n)`);

@@ -1,12 +1,13 @@
 import { type Column, readColumns, readKeys } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
 import { display } from '../../pg/quote.ts';
+import type { ConflictSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
+import type { Fusion, ResolvedColumn, ResolvedOrder } from '../resolved-plan.ts';
 import { checkTexts } from '../sql/check-texts.ts';
 import type { Describer } from '../sql/describe.ts';
 import { lex } from '../sql/text.ts';
 import type { Frame } from '../statements/select.ts';
-import type { ConflictSpec, Fusion, ResolvedColumn, ResolvedOrder } from '../types.ts';
 import { findColumn, type TypedExpression } from './columns.ts';
 import type { ResolveContext } from './context.ts';
 import { baseType, isBuiltin } from './conversions.ts';

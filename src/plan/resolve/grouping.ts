@@ -1,8 +1,9 @@
 import { readRangeColumns } from '../../catalog/columns.ts';
+import type { GroupingSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
+import type { Grouping } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import type { Frame } from '../statements/select.ts';
-import type { Grouping, GroupingSpec } from '../types.ts';
 import type { ResolveContext } from './context.ts';
 import { bareColumn, checkFrames } from './expressions.ts';
 

@@ -7,17 +7,11 @@ import { Counting } from '../count/counting.ts';
 import { checkJoins } from '../count/join-rows.ts';
 import { checkRefused } from '../count/refused-rows.ts';
 import { checkSharedKeys } from '../count/shared-keys.ts';
+import type { EndpointSpec, Plan } from '../plan.ts';
+import type { PlanProblem } from '../problems.ts';
 import { Problems } from '../problems.ts';
+import type { ResolvedDatabase, ResolvedFlow, ResolvedPlan, ResolvedTarget } from '../resolved-plan.ts';
 import { Describer } from '../sql/describe.ts';
-import type {
-  EndpointSpec,
-  Plan,
-  PlanProblem,
-  ResolvedDatabase,
-  ResolvedFlow,
-  ResolvedPlan,
-  ResolvedTarget,
-} from '../types.ts';
 import type { FilledBy, ResolveContext, Side } from './context.ts';
 import { checkDatabases, readSide } from './databases.ts';
 import { type FlowResult, resolveFlow } from './flow.ts';

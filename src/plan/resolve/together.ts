@@ -1,8 +1,8 @@
 import { display } from '../../pg/quote.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
+import type { Fusion, ResolvedFlow } from '../resolved-plan.ts';
 import { bareLiteral } from '../sql/text.ts';
 import { leaderOf } from '../statements/select.ts';
-import type { Fusion, ResolvedFlow } from '../types.ts';
 import { findCircle } from '../waits.ts';
 import type { ResolveContext } from './context.ts';
 import type { FlowResult } from './flow.ts';

@@ -1,5 +1,5 @@
 import { ident, qualified } from '../../pg/quote.ts';
-import type { ResolvedFlow } from '../types.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 import { fromClause, type Range, rangeConditions, whereClause } from './select.ts';
 
 const text = (sql: string): string => `(${sql}\n)::pg_catalog.text`;

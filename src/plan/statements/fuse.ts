@@ -1,6 +1,6 @@
 import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import type { Fusion, ResolvedFlow, ResolvedOrder, ResolvedPlan } from '../types.ts';
+import type { Fusion, ResolvedFlow, ResolvedOrder, ResolvedPlan } from '../resolved-plan.ts';
 import { flowColumn } from './select.ts';
 
 /** The flows that fill a target table, in the plan's order. */

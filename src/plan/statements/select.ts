@@ -1,6 +1,6 @@
 import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { TransformInput } from '../../transform/types.ts';
-import type { Fusion, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../types.ts';
+import type { Fusion, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../resolved-plan.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
 export type Frame = Pick<ResolvedFlow, 'driving' | 'only' | 'alias' | 'join' | 'where' | 'grouping'>;

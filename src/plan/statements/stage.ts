@@ -1,5 +1,5 @@
 import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
-import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from '../types.ts';
+import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from '../resolved-plan.ts';
 import { carried, ordering } from './select.ts';
 
 /** Whether values of a flow are looked up in the target. */

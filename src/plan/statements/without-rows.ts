@@ -1,7 +1,7 @@
 import { handed, handOver } from '../../pg/hand-over.ts';
 import { ident, literal } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
-import type { ResolvedFlow } from '../types.ts';
+import type { ResolvedFlow } from '../resolved-plan.ts';
 
 /** Driving rows that a flow is to be read without. */
 export interface ExcludedRows {

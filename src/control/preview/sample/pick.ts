@@ -1,8 +1,8 @@
 import { literal, qualified } from '../../../pg/quote.ts';
 import type { Session } from '../../../pg/session.ts';
+import type { Leaf, ResolvedFlow } from '../../../plan/resolved-plan.ts';
 import { planQuery } from '../../../plan/sql/query.ts';
 import { selectRows } from '../../../plan/statements/select.ts';
-import type { Leaf, ResolvedFlow } from '../../../plan/types.ts';
 
 /** A driving row, where it stands. */
 export interface Place {

@@ -3,6 +3,7 @@ import type { Estimate } from '../../../copy/estimate.ts';
 import { display, ident, literal, qualified } from '../../../pg/quote.ts';
 import type { Session } from '../../../pg/session.ts';
 import { setSearchPath } from '../../../pg/transaction.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../../../plan/resolved-plan.ts';
 import { planQuery } from '../../../plan/sql/query.ts';
 import {
   asCopied,
@@ -12,7 +13,6 @@ import {
   readTogether,
   selectRows,
 } from '../../../plan/statements/select.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../../../plan/types.ts';
 import { judge } from './judge.ts';
 import { type Place, pickSpread, pickYielding } from './pick.ts';
 import { type CallTransform, openForSample } from './transformed.ts';

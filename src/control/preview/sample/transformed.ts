@@ -1,6 +1,6 @@
 import { RowfleetError } from '../../../errors.ts';
 import type { HandedRecord } from '../../../pg/hand-over.ts';
-import type { ResolvedFlow } from '../../../plan/types.ts';
+import type { ResolvedFlow } from '../../../plan/resolved-plan.ts';
 import { TransformBatch } from '../../../transform/batch.ts';
 import { RowDecoder } from '../../../transform/decode.ts';
 import { RowEncoder } from '../../../transform/encode.ts';
