@@ -11,6 +11,8 @@ export default defineConfig({
       ...(report ? [['json', { outputFile: report }] as ['json', { outputFile: string }]] : []),
     ],
     maxWorkers: 2,
+    // Files share what they import: loading it anew for each took more time than all unit tests.
+    isolate: false,
     // Forks of vitest 4 now and then end with EPIPE on a busy machine, every test passed (mended in 5, which needs Node 22).
     pool: 'threads',
     projects: [

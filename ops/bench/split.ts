@@ -6,6 +6,15 @@ import { line, ratios, rounds, spread } from './spread.ts';
 
 /** One table into three, in one read of the source, against three copies: what that costs the source's server. */
 
+/** The rows that are wanted: all, or those of one tenant, whom no index leads to. */
+interface Wanted {
+  words: string;
+  where?: string;
+}
+
+const all: Wanted = { words: 'all rows' };
+const oneTenant: Wanted = { words: 'one tenant of twenty, without an index', where: 'c.tenant = 7' };
+
 /** Target table: its columns besides the key. Source and target are servers of their own, so that each has its own CPU time. */
 const parts = {
   person: { name: 'text', email: 'text', born: 'date', active: 'boolean' },
@@ -18,11 +27,11 @@ const declared = (columns: object) =>
     .map(([name, type]) => `${name} ${type}`)
     .join(', ');
 
-const sourceTable = `create table customer (id bigint primary key, ${Object.values(parts).map(declared).join(', ')})`;
+const sourceTable = `create table customer (id bigint primary key, tenant int, ${Object.values(parts).map(declared).join(', ')})`;
 
 const sourceRows = (rows: number) => `
   insert into customer
-  select i, 'Customer ' || i, 'c' || i || '@example.com', date '1950-01-01' + i % 20000, i % 3 = 0,
+  select i, i % 20, 'Customer ' || i, 'c' || i || '@example.com', date '1950-01-01' + i % 20000, i % 3 = 0,
          i % 300 || ' High Street', lpad((i % 100000)::text, 5, '0'), 'City ' || i % 1000, 'DE',
          timestamptz '2024-01-01' + i * interval '1 second', i % 100000 / 100.0, i * 7,
          jsonb_build_object('language', 'de', 'newsletter', i % 2 = 0)
@@ -34,12 +43,12 @@ const mapping = (table: keyof typeof parts) => ({
   columns: Object.fromEntries(columnsOf(table).map((column) => [column, `c.${column}`])),
 });
 
-const together: BenchPlan = {
-  flows: [{ name: 'customers', from: 'customer c', outputs: names.map(mapping) }],
-};
-const apart: BenchPlan = {
-  flows: names.map((table) => ({ name: table, from: 'customer c', ...mapping(table) })),
-};
+const together = ({ where }: Wanted): BenchPlan => ({
+  flows: [{ name: 'customers', from: 'customer c', where, outputs: names.map(mapping) }],
+});
+const apart = ({ where }: Wanted): BenchPlan => ({
+  flows: names.map((table) => ({ name: table, from: 'customer c', where, ...mapping(table) })),
+});
 
 async function fill({ source, target }: BenchSite, rows: number): Promise<void> {
   await source.query(sourceTable);
@@ -54,14 +63,25 @@ interface Cost {
   cpu: number;
 }
 
+const selectOf = (columns: string[], { where }: Wanted) =>
+  `(select ${columns.map((column) => `c.${column}`).join(', ')} from customer c where ${where ?? true})`;
+
 /** Three pipes, one after the other, into emptied tables. */
-async function costOfPipes(site: BenchSite): Promise<Cost> {
+async function costOfPipes(site: BenchSite, wanted: Wanted): Promise<Cost> {
   await empty(site);
   const before = serverCpuSeconds(site.sourcePid);
   let seconds = 0;
   for (const table of names)
-    seconds += timePipe(site.sourceUrl, site.targetUrl, `customer (${columnsOf(table)})`, table);
+    seconds += timePipe(site.sourceUrl, site.targetUrl, selectOf(columnsOf(table), wanted), table);
   return { seconds, cpu: serverCpuSeconds(site.sourcePid) - before };
+}
+
+/** One COPY of every column once, which goes nowhere: what the server cannot do without. */
+async function costOfOneCopy({ source, sourcePid }: BenchSite, wanted: Wanted): Promise<number> {
+  const columns = [...new Set(names.flatMap(columnsOf))];
+  const before = serverCpuSeconds(sourcePid);
+  await source.query(`copy ${selectOf(columns, wanted)} to '/dev/null' (format binary)`);
+  return serverCpuSeconds(sourcePid) - before;
 }
 
 /** A run, until the last of its batches is done, into emptied tables. */
@@ -83,37 +103,40 @@ async function measure(site: BenchSite, rows: number, runs: number): Promise<voi
   const fleet = await BenchFleet.start(site.sourceUrl, site.targetUrl);
   try {
     console.log(
-      `${rows.toLocaleString('en')} rows of 13 columns into three tables of 5, ${runs} rounds after one to warm up; median (min–max)`,
+      `${rows.toLocaleString('en')} rows, 13 columns into three tables of 5, ${runs} rounds after one to warm up; median (min–max)`,
     );
-    const figures = await rounds(runs, async () => {
-      const pipes = await costOfPipes(site);
-      const three = await costOfRun(site, fleet, apart);
-      const one = await costOfRun(site, fleet, together);
-      return {
-        ...{ pipeSeconds: pipes.seconds, pipeCpu: pipes.cpu },
-        ...{ threeSeconds: three.seconds, threeCpu: three.cpu },
-        ...{ oneSeconds: one.seconds, oneCpu: one.cpu },
-      };
-    });
-    print(figures);
+    for (const wanted of [all, oneTenant]) {
+      console.log(wanted.words);
+      print(await rounds(runs, () => oneRound(site, fleet, wanted)));
+    }
   } finally {
     await fleet.stop();
   }
 }
 
-type Figures = Record<
-  'pipeSeconds' | 'pipeCpu' | 'threeSeconds' | 'threeCpu' | 'oneSeconds' | 'oneCpu',
-  number[]
->;
+async function oneRound(site: BenchSite, fleet: BenchFleet, wanted: Wanted) {
+  const pipes = await costOfPipes(site, wanted);
+  const three = await costOfRun(site, fleet, apart(wanted));
+  const one = await costOfRun(site, fleet, together(wanted));
+  const least = await costOfOneCopy(site, wanted);
+  return {
+    ...{ pipeSeconds: pipes.seconds, pipeCpu: pipes.cpu },
+    ...{ threeSeconds: three.seconds, threeCpu: three.cpu },
+    ...{ oneSeconds: one.seconds, oneCpu: one.cpu, least },
+  };
+}
 
-function print({ pipeSeconds, pipeCpu, threeSeconds, threeCpu, oneSeconds, oneCpu }: Figures): void {
-  console.log("the source's CPU time");
+type Figures = Record<keyof Awaited<ReturnType<typeof oneRound>>, number[]>;
+
+function print({ pipeSeconds, pipeCpu, threeSeconds, threeCpu, oneSeconds, oneCpu, least }: Figures): void {
+  console.log("  the source's CPU time");
   console.log(line('three times psql | psql, binary', `${spread(pipeCpu, 2)} s`));
   console.log(line('rowfleet, three flows', `${spread(threeCpu, 2)} s`));
   console.log(line('rowfleet, three outputs of one flow', `${spread(oneCpu, 2)} s`));
   console.log(line('three outputs / three pipes', spread(ratios(oneCpu, pipeCpu), 3)));
   console.log(line('three outputs / three flows', spread(ratios(oneCpu, threeCpu), 3)));
-  console.log('wall time, one batch at a time');
+  console.log(line('one COPY to /dev/null / three pipes', spread(ratios(least, pipeCpu), 3)));
+  console.log('  wall time, one batch at a time');
   console.log(line('three times psql | psql, binary', `${spread(pipeSeconds, 2)} s`));
   console.log(line('rowfleet, three flows', `${spread(threeSeconds, 2)} s`));
   console.log(line('rowfleet, three outputs of one flow', `${spread(oneSeconds, 2)} s`));
