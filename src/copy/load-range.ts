@@ -8,7 +8,8 @@ import { copyOutOfAll, copyOutStatement, type Range, readTogether } from '../pla
 import { stageFor } from '../transform/batch.ts';
 import type { Transforms } from '../transform/transform.ts';
 import { type PumpOutcome, pump } from '../wire/pump.ts';
-import { type RelayTally, relay, tryRelay } from '../wire/relay.ts';
+import { relay, tryRelay } from '../wire/relay.ts';
+import type { RelayTally } from '../wire/relay-types.ts';
 import { Splitter } from '../wire/split.ts';
 import { underBothSavepoints } from './both-savepoints.ts';
 import { type Landing, landingOf } from './landing.ts';

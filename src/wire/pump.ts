@@ -1,11 +1,11 @@
 import { barrier } from '../barrier.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import type { Session } from '../pg/session.ts';
+import { envelope } from './binary-format.ts';
 import { CopyIn } from './copy-in.ts';
 import { Filling } from './filling.ts';
 import type { DrainedRows } from './frame-writer.ts';
-import type { RelayOptions, RelaySide } from './relay.ts';
-import { envelope } from './split.ts';
+import type { RelayOptions, RelaySide } from './relay-types.ts';
 import { submit } from './submit.ts';
 
 /** Makes of what the source sends what each output takes. */

@@ -1,31 +1,10 @@
 import { barrier } from '../barrier.ts';
 import { isRefusal } from '../pg/failure-class.ts';
-import type { Session } from '../pg/session.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
+import type { RelayOptions, RelayOutcome, RelaySide, RelayTally } from './relay-types.ts';
 import { submit } from './submit.ts';
-import { type OpenStage, relayThrough } from './through.ts';
-
-export interface RelayTally {
-  rowsOut: number;
-  rowsIn: number;
-  bytes: number;
-}
-
-/** One side of a relay: the session, and the COPY that it is to run. */
-export interface RelaySide {
-  session: Session;
-  statement: string;
-}
-
-export interface RelayOptions {
-  /** Its abort destroys both sessions. */
-  signal: AbortSignal;
-  /** Hears of every chunk. */
-  onBytes?: (bytes: number) => void;
-  /** What rows go through between the two. Absent: the bytes pass as they are. */
-  through?: OpenStage;
-}
+import { relayThrough } from './through.ts';
 
 interface Pipe {
   out: CopyOut;
@@ -96,11 +75,6 @@ export async function relay(
     return { rowsOut, rowsIn: await into.done, bytes: bytes() };
   });
 }
-
-/** What a relay came to that outlives a server's refusal. */
-export type RelayOutcome =
-  | ({ kind: 'copied' } & RelayTally)
-  | { kind: 'refused'; side: 'source' | 'target'; error: Error };
 
 /** Throws what leaves no session to go on with. */
 function refusedBy(side: 'source' | 'target', error: unknown): RelayOutcome {

@@ -1,3 +1,4 @@
+import { afterHeader } from './binary-format.ts';
 import { type DrainedRows, FrameWriter } from './frame-writer.ts';
 import type { Sorter } from './pump.ts';
 import { RowReader } from './row-reader.ts';
@@ -11,12 +12,6 @@ export interface Part {
 const tab = 0x09;
 const newline = new Uint8Array([0x0a]);
 const nothing = new Uint8Array(0);
-const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
-const flagsAndExtension = 8;
-/** How a binary COPY begins: signature, no flags, no extension. */
-const binaryHeader = Buffer.concat([signature, Buffer.alloc(flagsAndExtension)]);
-const binaryTrailer = new Uint8Array([0xff, 0xff]);
-
 /**
  * Hands the fields of each row of one COPY out to several outputs, without a look at a value: fields that belong together
  * stand together, so each output's share of a row is one piece of it.
@@ -83,23 +78,6 @@ export class Splitter implements Sorter {
       at = end;
     }
   };
-}
-
-/** What a COPY in a format begins and ends with, around its rows. */
-export function envelope(format: 'binary' | 'text'): { before: Buffer[]; after: Buffer[] } {
-  if (format === 'text') return { before: [], after: [] };
-  const frame = (content: Uint8Array) => {
-    const writer = new FrameWriter();
-    writer.add(content, Buffer.alloc(0), 0, 0, nothing);
-    return writer.drain().frames;
-  };
-  return { before: frame(binaryHeader), after: frame(binaryTrailer) };
-}
-
-/** The offset of the first row of a binary COPY; its header may have an extension. */
-function afterHeader(bytes: Buffer, from: number): number {
-  const extension = from + signature.length + flagsAndExtension;
-  return extension + bytes.readInt32BE(extension - 4);
 }
 
 /** The offset behind some fields of a text row, their last tab or newline included. */

@@ -3,20 +3,8 @@ import { RowfleetError } from '../errors.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import { CopyIn } from './copy-in.ts';
 import { type Filled, Filling } from './filling.ts';
-import type { RelayOptions, RelayOutcome, RelaySide } from './relay.ts';
+import type { OpenStage, RelayOptions, RelayOutcome, RelaySide } from './relay-types.ts';
 import { submit } from './submit.ts';
-
-/** What stands between two COPYs and makes rows of rows. */
-export interface Stage {
-  /** Takes CopyData frames of the source, cut anywhere; settles when it may be called again. */
-  push(frames: Buffer): Promise<void>;
-  /** The source has sent everything. Settles when everything is written. */
-  end(): Promise<void>;
-  readonly tally: { rowsOut: number };
-}
-
-/** Begins a stage; `write` takes whole CopyData frames for the target, and settles when more may come. */
-export type OpenStage = (write: (frames: Buffer) => Promise<void>) => Stage;
 
 /** Frames as they came, until the stage takes them. */
 class Frames implements Filled {

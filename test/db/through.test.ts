@@ -5,7 +5,7 @@ import { TransformBatch } from '../../src/transform/batch.ts';
 import { openTransform } from '../../src/transform/transform.ts';
 import type { ResolvedTransform } from '../../src/transform/types.ts';
 import { relay, tryRelay } from '../../src/wire/relay.ts';
-import type { OpenStage } from '../../src/wire/through.ts';
+import type { OpenStage } from '../../src/wire/relay-types.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;

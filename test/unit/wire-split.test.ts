@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { envelope } from '../../src/wire/binary-format.ts';
 import type { DrainedRows } from '../../src/wire/frame-writer.ts';
-import { envelope, type Part, Splitter } from '../../src/wire/split.ts';
+import { type Part, Splitter } from '../../src/wire/split.ts';
 
 type Format = 'binary' | 'text';
 type Value = string | null;

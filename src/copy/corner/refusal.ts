@@ -2,7 +2,7 @@ import { RowRefused } from '../../errors.ts';
 import type { Refusal, RefusalStage } from '../../ledger/quarantine.ts';
 import { columnOf, constraintOf, safeMessage, sqlState } from '../../pg/errors.ts';
 import { RowsRefused, TransformThrew } from '../../transform/errors.ts';
-import type { RelayOutcome } from '../../wire/relay.ts';
+import type { RelayOutcome } from '../../wire/relay-types.ts';
 import type { CorneredRow } from './context.ts';
 
 /** Where on the target a row with this SQLSTATE was refused. */

@@ -5,7 +5,7 @@ import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { planQuery } from '../../plan/sql/query.ts';
-import type { RelayOutcome } from '../../wire/relay.ts';
+import type { RelayOutcome } from '../../wire/relay-types.ts';
 
 /** One row, each value read by its column's type as COPY reads it. */
 function insertStatement(flow: ResolvedFlow): string {

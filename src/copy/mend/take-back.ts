@@ -7,7 +7,7 @@ import { classify } from '../../pg/failure-class.ts';
 import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
-import type { RelayTally } from '../../wire/relay.ts';
+import type { RelayTally } from '../../wire/relay-types.ts';
 import type { CopyBatchInput } from '../copy-batch.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';

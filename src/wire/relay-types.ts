@@ -1,0 +1,39 @@
+import type { Session } from '../pg/session.ts';
+
+export interface RelayTally {
+  rowsOut: number;
+  rowsIn: number;
+  bytes: number;
+}
+
+/** One side of a relay: the session, and the COPY that it is to run. */
+export interface RelaySide {
+  session: Session;
+  statement: string;
+}
+
+export interface RelayOptions {
+  /** Its abort destroys both sessions. */
+  signal: AbortSignal;
+  /** Hears of every chunk. */
+  onBytes?: (bytes: number) => void;
+  /** What rows go through between the two. Absent: the bytes pass as they are. */
+  through?: OpenStage;
+}
+
+/** What a relay came to that outlives a server's refusal. */
+export type RelayOutcome =
+  | ({ kind: 'copied' } & RelayTally)
+  | { kind: 'refused'; side: 'source' | 'target'; error: Error };
+
+/** What stands between two COPYs and makes rows of rows. */
+export interface Stage {
+  /** Takes CopyData frames of the source, cut anywhere; settles when it may be called again. */
+  push(frames: Buffer): Promise<void>;
+  /** The source has sent everything. Settles when everything is written. */
+  end(): Promise<void>;
+  readonly tally: { rowsOut: number };
+}
+
+/** Begins a stage; `write` takes whole CopyData frames for the target, and settles when more may come. */
+export type OpenStage = (write: (frames: Buffer) => Promise<void>) => Stage;
