@@ -8,7 +8,7 @@ import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
-import { backfillStatement } from '../plan/statements/backfill.ts';
+import { backfillLock, backfillStatement } from '../plan/statements/backfill.ts';
 import { keyRange, type Range } from '../plan/statements/select.ts';
 import type { CopyBatchInput, CopyTally } from './copy-batch.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
@@ -25,6 +25,7 @@ function rangeFor(input: CopyBatchInput, flow: ResolvedFlow): Promise<Range> | R
 /** Updates the rows of a range that do not hold yet what the mapping says, as they are now. */
 async function update(target: Session, flow: ResolvedFlow, range: Range) {
   await target.query(`set local lock_timeout = '${lockTimeout}'`);
+  await planQuery(target, backfillLock(flow, range));
   const { rows } = await planQuery<{ yielded: string; keys: string; updated: string }>(
     target,
     backfillStatement(flow, range),

@@ -2,7 +2,7 @@ import { landingOf } from '../../copy/landing.ts';
 import { landingIn } from '../../ledger/candidates.ts';
 import { display } from '../../pg/quote.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
-import { backfillStatement } from '../../plan/statements/backfill.ts';
+import { backfillLock, backfillStatement } from '../../plan/statements/backfill.ts';
 import {
   blockRange,
   copyOutOfAll,
@@ -62,8 +62,10 @@ function copyOutOf(plan: ResolvedPlan, leader: ResolvedFlow): string[] {
 
 function outputOf(plan: ResolvedPlan, flow: ResolvedFlow, number: number): OutputStatements {
   const output = { flow: flow.name, to: display(flow.target) };
-  if (flow.backfill !== undefined)
-    return { ...output, statements: [backfillStatement(flow, keyRange(flow, everything))] };
+  if (flow.backfill !== undefined) {
+    const range = keyRange(flow, everything);
+    return { ...output, statements: [backfillLock(flow, range), backfillStatement(flow, range)] };
+  }
   const { before, statement, after } = landingOf(flow, landingIn(noRun, plan, flow.target), number);
   return { ...output, statements: [...before, statement, ...after] };
 }

@@ -1,10 +1,13 @@
 import { readKeys } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
-import { display } from '../../pg/quote.ts';
+import { display, qualified } from '../../pg/quote.ts';
+import { sqlStates } from '../../pg/sql-states.ts';
 import type { OutputSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
-import type { Frame } from '../statements/select.ts';
+import type { Describer } from '../sql/describe.ts';
+import { backfillLock, backfillStatement } from '../statements/backfill.ts';
+import { type Frame, keyRange } from '../statements/select.ts';
 import type { ResolveContext } from './context.ts';
 
 /** Whether an output updates the rows of its own driving table: source and target are one database, and both are one table. */
@@ -72,4 +75,28 @@ export async function resolveBackfill(
     return undefined;
   }
   return { key };
+}
+
+/** Whether the server takes what a batch of an in-place backfill sends, and the role may do it. What it refuses is reported. */
+export async function proveBackfill(
+  ctx: ResolveContext,
+  describer: Describer,
+  flow: ResolvedFlow,
+  path: PathSegment[],
+): Promise<boolean> {
+  const range = keyRange(flow, { from: null, to: null });
+  for (const statement of [backfillLock(flow, range), backfillStatement(flow, range)]) {
+    const { error } = await describer.explain(statement);
+    if (error === undefined) continue;
+    const forbidden = error.code === sqlStates.insufficientPrivilege;
+    ctx.problems.error(
+      [...path, 'to'],
+      `the rows of ${display(flow.target)} cannot be updated where they stand. PostgreSQL says: ${error.message}`,
+      forbidden
+        ? `grant select, update on ${qualified(flow.target)} to ${ctx.target.facts.role}.`
+        : 'Run the UPDATE that --dry-run shows in psql; of joins, only left and inner ones go with it.',
+    );
+    return false;
+  }
+  return true;
 }

@@ -5,7 +5,7 @@ import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import { findTable } from '../sql/names.ts';
-import { isBackfill, resolveBackfill } from './backfill.ts';
+import { isBackfill, proveBackfill, resolveBackfill } from './backfill.ts';
 import type { ResolveContext } from './context.ts';
 import { type Driving, resolveDriving } from './driving.ts';
 import { checkFrames } from './expressions.ts';
@@ -67,13 +67,13 @@ async function resolveOutput(
   const found = findTable(ctx.target.relations, ctx.target.searchPath, output.to);
   reportMissing(ctx, 'target', [...path, 'to'], output.to, found);
   const target = found.relation;
-  const fillable = target !== undefined && loadable(ctx, target, [...path, 'to']);
+  const updates = target !== undefined && isBackfill(ctx, driving.relation, target);
+  const fillable = target !== undefined && loadable(ctx, target, [...path, 'to'], updates);
   const frame = { ...driving.frame, where: both(driving.frame.where, output.where?.trim() ?? '') };
   const text = output.where?.trim();
   const where =
     text === undefined ? [] : [{ place: 'where' as const, text, frame, path: [...path, 'where'] }];
   if (!target || !(await checkFrames(ctx, describer, where))) return undefined;
-  const updates = isBackfill(ctx, driving.relation, target);
   const backfill = updates ? await resolveBackfill(ctx, driving, output, path) : undefined;
   if (updates && !backfill) return undefined;
   const from = { frame, columns: driving.columns };
@@ -94,6 +94,7 @@ async function resolveOutput(
   };
   const oids = await proveStatements(ctx, describer, flow, path);
   if (!oids || !fillable) return undefined;
+  if (updates && !(await proveBackfill(ctx, describer, flow, path))) return undefined;
   const read = withTrees(ctx.source, [...oids, driving.relation.oid]);
   return { flow: { ...flow, reads: lockable(read) }, target, path };
 }

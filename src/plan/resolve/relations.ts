@@ -80,7 +80,11 @@ export function withTrees(side: Side, oids: number[]): Relation[] {
   return [...found.values()];
 }
 
-function refusalOfTarget(ctx: ResolveContext, target: Relation): [message: string, hint: string] | undefined {
+function refusalOfTarget(
+  ctx: ResolveContext,
+  target: Relation,
+  updates: boolean,
+): [message: string, hint: string] | undefined {
   const { role } = ctx.target.facts;
   const name = display(target);
   if (target.kind !== 'r' && target.kind !== 'p')
@@ -105,6 +109,8 @@ function refusalOfTarget(ctx: ResolveContext, target: Relation): [message: strin
       `row-level security of ${name} applies to ${role} in the target: rows would be hidden from the validator`,
       'Use its owner, a superuser, or a role with BYPASSRLS.',
     ];
+  // Nothing is inserted or taken down; whether its rows may be updated the server tells of the statement itself.
+  if (updates) return undefined;
   if (!target.canInsert || !target.canSelect)
     return [
       `${role} may not ${target.canInsert ? 'read' : 'write to'} ${name} in the target`,
@@ -118,9 +124,14 @@ function refusalOfTarget(ctx: ResolveContext, target: Relation): [message: strin
   return undefined;
 }
 
-/** Whether a table can be loaded; says why not. */
-export function loadable(ctx: ResolveContext, target: Relation, path: PathSegment[]): boolean {
-  const refusal = refusalOfTarget(ctx, target);
+/** Whether a table can be loaded, or, with `updates`, its rows updated where they stand; says why not. */
+export function loadable(
+  ctx: ResolveContext,
+  target: Relation,
+  path: PathSegment[],
+  updates = false,
+): boolean {
+  const refusal = refusalOfTarget(ctx, target, updates);
   if (refusal) ctx.problems.error(path, ...refusal);
   return refusal === undefined;
 }

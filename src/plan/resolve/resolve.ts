@@ -4,6 +4,7 @@ import { display, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { inTransaction, setSearchPath } from '../../pg/transaction.ts';
 import { Counting } from '../count/counting.ts';
+import { checkFilledTwice } from '../count/filled-twice.ts';
 import { checkJoins } from '../count/join-rows.ts';
 import { checkRefused } from '../count/refused-rows.ts';
 import { checkSharedKeys } from '../count/shared-keys.ts';
@@ -49,6 +50,7 @@ async function checkRows(ctx: ResolveContext, describer: Describer, results: Flo
   await checkJoins(ctx, counting, results);
   await checkSharedKeys(ctx, counting, results, keys);
   await checkRefused(ctx, counting, results, keys);
+  await checkFilledTwice(ctx, counting, results);
 }
 
 async function resolveTargets(ctx: ResolveContext, results: FlowResult[]): Promise<ResolvedTarget[]> {

@@ -18,12 +18,25 @@ function yielded(flow: ResolvedFlow, conditions: string[], tail: string): string
 const sameKey = ({ backfill }: ResolvedFlow): string =>
   backfill!.key.map((name, i) => `t.${ident(name)} = e.k${i + 1}`).join(' and ');
 
+/** By their bytes: values may differ where a collation of the column does not, and its collation may not be that of the expression. */
 const differs = ({ columns }: ResolvedFlow): string =>
-  columns.map(({ name }, i) => `${text(`t.${ident(name)}`)} is distinct from e.w${i + 1}`).join(' or ');
+  columns
+    .map(({ name }, i) => `${text(`t.${ident(name)}`)} collate pg_catalog."C" is distinct from e.w${i + 1}`)
+    .join(' or ');
 
 /**
- * A statement that updates the rows of a range which do not hold what the mapping says. It locks them first, so that each is
- * computed from its newest version. Gives `yielded`, `keys` (different ones) and `updated`, as counts.
+ * A statement that locks the rows of a range, and waits for those who hold them. The update comes behind it, with a snapshot of its
+ * own: a statement that waits for a row goes on with the newest version of that one, beside what it had met in joined tables before.
+ */
+export function backfillLock(flow: ResolvedFlow, range: Range): string {
+  const { alias } = flow;
+  const rows = `${fromClause(flow)} ${whereClause(flow, rangeConditions(alias, range))} for no key update of ${alias}`;
+  return `select pg_catalog.count(*) as locked from (select ${rows}) as l`;
+}
+
+/**
+ * A statement that updates the rows of a range which do not hold what the mapping says; rows that came behind `backfillLock` are
+ * locked too. Gives `yielded`, `keys` (different ones) and `updated`, as counts.
  */
 export function backfillStatement(flow: ResolvedFlow, range: Range): string {
   const { alias, columns, target, backfill } = flow;

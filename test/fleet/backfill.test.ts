@@ -1,0 +1,134 @@
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { reload } from '../../src/control/reload.ts';
+import { until } from '../fleet-processes.ts';
+import { openTarget, type Target } from '../in-process-fleet.ts';
+import { brief, resolveBody } from '../plan.ts';
+import { createDatabase, type TestDatabase } from '../postgres.ts';
+
+// Rows that are updated where they stand, while an application goes on with them.
+
+let database: TestDatabase;
+let target: Target;
+
+beforeEach(async () => {
+  database = await createDatabase(18);
+  await database.exec(`
+    create table kind (id int primary key, name text not null);
+    insert into kind select i, 'k' || i from generate_series(1, 9) i;
+    create table item (id int primary key, kind_id int references kind, title text, label text, n int not null default 0,
+      done boolean not null default false);
+    insert into item select i, 1, 't' || i from generate_series(1, 8000) i; analyze item`);
+  target = await openTarget(database);
+});
+
+afterEach(async () => {
+  await target.close();
+  await database.drop();
+});
+
+const labels = `
+name: labels
+migration: {batch_size: 500, max_retries: 1}
+flows:
+  - name: item
+    from: item i
+    join: left join kind k on k.id = i.kind_id
+    to: item
+    columns: {label: "coalesce(k.name || ': ', '') || i.title"}`;
+
+/** Waits until as many sessions wait for a lock. */
+const waiting = (sessions: number) =>
+  until(`${sessions} wait for a lock`, async () => {
+    const { rows } = await database.query<{ n: number }>(
+      `select count(*)::int as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+    );
+    return rows[0]!.n >= sessions;
+  });
+
+test('a row that the application changes under a batch is computed with all that it meets then', async () => {
+  const app = await database.open();
+  await app.query(`begin; update public.item set kind_id = 7, title = 'new' where id = 4`);
+  await app.query(`update public.item set label = 'k1: t5' where id = 5`);
+  await database.exec(`update item set label = 'k1: t6' where id = 6`);
+  await app.query(`update public.item set label = 'other' where id = 6`);
+  const runId = await target.start(database, labels);
+  target.startFleet();
+  await waiting(1);
+  await app.query(`insert into public.item values (0, 2, 'born')`);
+  await app.query('delete from public.item where id = 8');
+  await app.query('commit');
+  await target.ended(runId);
+  const { rows } = await database.query('select label from item where id < 9 order by id');
+  expect(rows.map(({ label }) => label)).toEqual([
+    'k2: born',
+    'k1: t1',
+    'k1: t2',
+    'k1: t3',
+    'k7: new',
+    'k1: t5',
+    'k1: t6',
+    'k1: t7',
+  ]);
+});
+
+const fill = (columns: string, more = '') => `
+name: fill
+migration: {batch_size: 500, max_retries: 1}
+flows:
+  - {name: item, from: item i, to: item, columns: {${columns}}${more}}`;
+
+const said = async (body: string) => (await resolveBody(database, database, body)).problems.map(brief);
+
+test('what a second update would change again is refused, unless the rows say that they are done', async () => {
+  const twice = ': a second update, as by a reload, would change 8,000 of 8,000 rows again';
+  for (const [columns, name] of [
+    ['n: i.n + 1', 'n'],
+    ['label: "coalesce(i.label, i.title) || i.id"', 'label'],
+    ['label: to_jsonb(i)::text', 'label'],
+  ])
+    expect(await said(fill(columns!))).toEqual([
+      expect.stringContaining(`columns.${name} error: ${name} is made of what the flow fills${twice} |`),
+    ]);
+  expect(await said(fill('label: "upper(coalesce(i.label, i.title))", n: "greatest(i.n, 3)"'))).toEqual([]);
+  const marked = fill('n: i.n + 1, done: "true"', ', where: not i.done');
+  expect(await said(marked)).toEqual([]);
+  const runId = await target.start(database, marked);
+  target.startFleet();
+  await target.ended(runId);
+  await reload(target.ledger, runId, { scope: 'whole', deleteVanished: true, actor: 'test' });
+  await target.ended(runId);
+  const { rows } = await database.query('select n, done, count(*)::int from item group by 1, 2');
+  expect(rows).toEqual([{ n: 1, done: true, count: 8000 }]);
+});
+
+test('who may not update the rows is told so before the run; who may need not own the table', async () => {
+  await database.execAsSuperuser('alter table item owner to postgres; grant select on item to public');
+  expect(await said(fill('label: i.title'))).toEqual([
+    expect.stringMatching(
+      /\.to error: .* permission denied for table item \| grant select, update on "public"\."item" to app/,
+    ),
+  ]);
+  await database.execAsSuperuser('grant update on item to public');
+  expect(await said(fill('label: i.title'))).toEqual([]);
+});
+
+test('values are compared by their bytes, whatever the collations of their columns; a cancelled run leaves what it updated', async () => {
+  await database.execAsSuperuser(`
+    create collation loose (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+    create table word (id int primary key, said text collate "POSIX", held text collate loose);
+    insert into word values (1, 'Wort', 'WORT'), (2, 'x', null); grant all on word to public`);
+  const runId = await target.start(
+    database,
+    'name: words\nflows:\n  - {name: word, from: word w, to: word, columns: {held: w.said}}',
+  );
+  target.startFleet();
+  await target.ended(runId);
+  await database.exec(`insert into word values (3, 'late', null)`);
+  const validation = await target.start(database, fill('label: i.title'), 'validate');
+  await target.ended(validation, 'findings');
+  expect((await database.query('select held from word order by id')).rows.map(({ held }) => held)).toEqual([
+    'Wort',
+    'x',
+    null,
+  ]);
+});
