@@ -2,9 +2,10 @@ import { type Column, readColumns } from '../catalog/columns.ts';
 import { Relations, readRelations } from '../catalog/relations.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { newIdTypes } from './id-maps.ts';
 import type { ConflictRule } from './plan.ts';
 import { writtenTransform } from './read/transform.ts';
-import type { Fusion, ResolvedColumn, ResolvedFlow, ResolvedPlan } from './resolved-plan.ts';
+import type { Fusion, ResolvedColumn, ResolvedFlow, ResolvedPlan, ResolvedTarget } from './resolved-plan.ts';
 import { factsOf } from './sql/facts.ts';
 import { type FindTable, Lineage, tableItem } from './sql/lineage.ts';
 import { findRelation } from './sql/names.ts';
@@ -39,8 +40,8 @@ export type ExplainedColumn = { name: string } & (
     }
   /** The flow's transform makes it. */
   | { way: 'transform'; targetType: string }
-  /** No flow brings a value: what the target puts in. */
-  | { way: 'left out'; instead: 'default' | 'identity' | 'generated' | 'null'; targetType: string }
+  /** No flow brings a value: what the target puts in, or what an id map gives each old key. */
+  | { way: 'left out'; instead: 'default' | 'identity' | 'generated' | 'null' | 'new'; targetType: string }
 );
 
 /** One flow's way from its driving table to its target table. */
@@ -58,6 +59,8 @@ export interface ExplainedFlow {
   fusion?: { rule: ConflictRule; key: string[]; order: string[] };
   /** The flow in whose read of the source its rows come along. */
   readWith?: string;
+  /** Its rows are updated where they stand, found by these columns. */
+  backfill?: { key: string[] };
   /** The function that makes the rows, as the plan names it, and what it is given. */
   transform?: { by: string; input: ({ name: string } & ExplainedValue)[] };
   columns: ExplainedColumn[];
@@ -141,8 +144,7 @@ function explainColumns(
     const { name, lookup, targetType } = column;
     if (!lookup) return { name, way: 'expression', ...explained(column) };
     const by = lookup.by.map((key) => ({ name: key.name, ...explained(key) }));
-    const table = lookup.idMap === undefined ? display(lookup.relation) : `id map ${lookup.idMap}`;
-    return { name, way: 'lookup', table, take: lookup.take, by, targetType };
+    return { name, way: 'lookup', table: display(lookup.relation), take: lookup.take, by, targetType };
   });
   return { columns };
 }
@@ -165,6 +167,18 @@ function leftOut(columns: Column[], filled: ReadonlySet<string>): ExplainedColum
       instead: generated ? 'generated' : identity ? 'identity' : hasDefault ? 'default' : 'null',
       targetType,
     }));
+}
+
+/** What no expression of the flow fills: where rows are updated in place, the rest stays as it is. */
+function unfilled(
+  flow: ResolvedFlow,
+  targets: ResolvedTarget[],
+  columns: Map<number, Column[]>,
+): ExplainedColumn[] {
+  if (flow.idMap)
+    return [{ name: 'new_id', way: 'left out', instead: 'new', targetType: newIdTypes[flow.idMap.new].type }];
+  const into = targets.find((each) => display(each) === display(flow.target));
+  return into ? leftOut(columns.get(into.oid) ?? [], new Set(flow.columns.map(({ name }) => name))) : [];
 }
 
 /**
@@ -190,8 +204,6 @@ export async function explainPlan(
     const own = tableItem(alias, display(flow.driving), columns);
     const { join } = pieces[i]!;
     const items = join ? lineage.itemsOfJoin(join.tree, own) : [own];
-    const filled = new Set(flow.columns.map(({ name }) => name));
-    const into = plan.targets.find((each) => display(each) === display(flow.target))!;
     const { transform, columns: explained } = explainColumns(flow, pieces[i]!, lineage, items);
     return {
       ...{ name: flow.name, from: display(flow.driving), alias, join: flow.join, where: flow.where },
@@ -199,8 +211,9 @@ export async function explainPlan(
       ...(flow.grouping && { grouping: { kind: flow.grouping.kind, by: flow.grouping.by } }),
       ...(flow.fusion && { fusion: explainFusion(flow.fusion) }),
       ...(flow.readWith && flow.readWith.leader !== flow.name ? { readWith: flow.readWith.leader } : {}),
+      ...(flow.backfill && { backfill: flow.backfill }),
       ...(transform && { transform }),
-      columns: [...explained, ...leftOut(targets.get(into.oid) ?? [], filled)],
+      columns: [...explained, ...unfilled(flow, plan.targets, targets)],
     };
   });
 }

@@ -7,6 +7,12 @@ export const idMapTable = (name: string): RelationName => ({ schema: 'rowfleet',
 /** The column of an id map that holds the part of an old key at an index. */
 export const oldColumn = (index: number): string => `old_${index + 1}`;
 
+/** The types of new ids. */
+export const newIdTypes = {
+  uuid: { oid: 2950, type: 'uuid' },
+  sequence: { oid: 20, type: 'bigint' },
+} as const;
+
 /** An id map as it stands in the ledger. */
 export interface IdMap {
   name: string;

@@ -2,6 +2,7 @@ import { delimiter, dirname } from 'node:path';
 import { afterAll, expect, inject, test } from 'vitest';
 import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
+import { explainPlan } from '../../src/plan/explain.ts';
 import type { Plan } from '../../src/plan/plan.ts';
 import type { PlanProblem } from '../../src/plan/problems.ts';
 import { parsePlan } from '../../src/plan/read/parse.ts';
@@ -106,6 +107,9 @@ async function runExample(example: string): Promise<void> {
   expect(unwanted).toEqual([]);
   const compared = comparisons.map(({ name }) => name);
   expect(resolved!.targets.filter(({ name }) => !compared.includes(name))).toEqual([]);
+
+  const explained = await explainPlan(resolved!, await site.source.open(), await site.target.open());
+  expect(explained.map(({ name }) => name)).toEqual(resolved!.flows.map(({ name }) => name));
 
   const ways = resolved!.flows.map((flow): [string, Way] => [flow.name, wayOf(flow)]);
   expect(Object.fromEntries(ways.filter(([, way]) => way !== 'passed through'))).toEqual(

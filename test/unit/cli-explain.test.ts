@@ -73,7 +73,7 @@ test('plan explain fits 80 columns and names what each value is made of', () => 
       rows where: c.body <> ''
       one row a group of: c.id, c.kind
       the first stays of rows with one (id), by c.made desc
-      its bytes pass through as they are
+      its bytes pass through as they are, values are looked up on the way
       id        ← c.id
                   from public.chunks.id
                   integer → bigint, cast to int8
@@ -90,6 +90,45 @@ test('plan explain fits 80 columns and names what each value is made of', () => 
                     from public.chunks.region
                     text, as it is
       made      ← its default (timestamp with time zone)"
+  `);
+});
+
+test('an id map, a backfill and what is looked up are told by what becomes of their rows', () => {
+  const [id, , , region] = flow.columns;
+  const alone = { ...flow, join: '', where: '' };
+  delete alone.grouping;
+  delete alone.fusion;
+  const map: ExplainedFlow = {
+    ...{ ...alone, name: 'id map chunk', to: 'rowfleet.id_map_chunk' },
+    columns: [
+      { ...id!, name: 'old_1' },
+      { name: 'new_id', way: 'left out', instead: 'new', targetType: 'uuid' },
+    ],
+  };
+  const lines = [
+    map,
+    { ...alone, columns: [region!] },
+    { ...alone, backfill: { key: ['id'] }, columns: [id!] },
+  ];
+  expect(
+    explainedLines(lines, palette(false))
+      .filter((line) => !/^ {8,}/.test(line))
+      .join('\n'),
+  ).toMatchInlineSnapshot(`
+    "id map chunk: public.chunks c → rowfleet.id_map_chunk
+      its bytes pass through as they are
+      old_1  ← c.id
+      new_id ← an id of its own for each old key (uuid)
+
+    chunks: public.chunks c → public.unified
+      its bytes pass through as they are, values are looked up on the way
+      region_id ← id of public.region, looked up by
+
+    chunks: public.chunks c → public.unified
+      its rows are updated where they stand, found by id
+      id ← c.id
+           from public.chunks.id
+           integer → bigint, cast to int8"
   `);
 });
 

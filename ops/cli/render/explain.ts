@@ -10,6 +10,7 @@ const leftOut = {
   identity: 'the next of its sequence',
   generated: 'computed by the target',
   null: 'NULL',
+  new: 'an id of its own for each old key',
 };
 
 /** SQL on one line, with nothing in it that a terminal would obey. */
@@ -65,12 +66,17 @@ const survivor = {
   merge: 'the first values that are not NULL stay',
 };
 
+/** How rows get from here to there. */
+function travel({ transform, backfill, columns, format }: ExplainedFlow): string {
+  if (backfill) return `its rows are updated where they stand, found by ${backfill.key.join(', ')}`;
+  if (transform) return `its rows go through ${transform.by}`;
+  const how = format === 'binary' ? 'its bytes pass through as they are' : 'its rows pass through as text';
+  return columns.some(({ way }) => way === 'lookup') ? `${how}, values are looked up on the way` : how;
+}
+
 /** What holds for all rows of a flow, line by line. */
 function flowLines(flow: ExplainedFlow): string[] {
-  const { join, where, grouping, fusion, readWith, format, transform } = flow;
-  const passing =
-    format === 'binary' ? 'its bytes pass through as they are' : 'its rows pass through as text';
-  const binary = transform ? `its rows go through ${transform.by}` : passing;
+  const { join, where, grouping, fusion, readWith } = flow;
   return [
     ...(join === '' ? [] : [`joined with: ${join}`]),
     ...(where === '' ? [] : [`rows where: ${where}`]),
@@ -84,7 +90,7 @@ function flowLines(flow: ExplainedFlow): string[] {
           `${survivor[fusion.rule]} of rows with one (${fusion.key.join(', ')}), by ${fusion.order.join(', ')}`,
         ]
       : []),
-    readWith === undefined ? binary : `${binary}, in the read of ${readWith}`,
+    readWith === undefined ? travel(flow) : `${travel(flow)}, in the read of ${readWith}`,
   ];
 }
 

@@ -1,7 +1,7 @@
 import { type Column, readUniqueKeys } from '../../catalog/columns.ts';
 import { formatTypes } from '../../catalog/data-types.ts';
 import { display } from '../../pg/quote.ts';
-import { idMapTable, oldColumn } from '../id-maps.ts';
+import { idMapTable, newIdTypes, oldColumn } from '../id-maps.ts';
 import type { IdMapSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
@@ -23,8 +23,6 @@ export interface KnownIdMap {
   new: Column;
 }
 
-/** The types of new ids. */
-const newTypes = { uuid: { oid: 2950, type: 'uuid' }, sequence: { oid: 20, type: 'bigint' } } as const;
 const text = 25;
 
 const column = (name: string, typeOid: number, type: string): Column => ({
@@ -132,7 +130,7 @@ async function resolveIdMap(
   const oids = await proveStatements(ctx, describer, flow, path);
   if (!oids) return undefined;
   const reads = lockable(withTrees(ctx.source, [...oids, driving.relation.oid]));
-  const { oid, type } = newTypes[spec.new];
+  const { oid, type } = newIdTypes[spec.new];
   return { flow: { ...flow, reads }, known: { name: spec.name, old, new: column('new_id', oid, type) } };
 }
 
