@@ -1,3 +1,4 @@
+import { qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 
 export interface Column {
@@ -92,4 +93,20 @@ export async function readUniqueKeys(session: Session, oid: number): Promise<str
     [oid],
   );
   return rows.map(({ key }) => key);
+}
+
+/** Whether no two rows of a relation can have the same values in some of its columns: a unique key of it stands over them, or over fewer. */
+export async function isUnique(
+  session: Session,
+  relation: RelationName,
+  columns: string[],
+): Promise<boolean> {
+  // Keys of a table say nothing of the tables that inherit from it.
+  const { rows } = await session.query<{ oid: number }>(
+    `select oid::int8::float8 as oid from pg_catalog.pg_class
+      where oid = $1::pg_catalog.regclass and (relkind = 'p' or not relhassubclass)`,
+    [qualified(relation)],
+  );
+  const keys = rows[0] === undefined ? [] : await readUniqueKeys(session, rows[0].oid);
+  return keys.some((key) => key.every((name) => columns.includes(name)));
 }

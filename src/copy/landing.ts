@@ -1,9 +1,11 @@
+import { isUnique } from '../catalog/columns.ts';
 import { RowRefused } from '../errors.ts';
-import { qualified, type RelationName } from '../pg/quote.ts';
+import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import {
+  doubledKeys,
   landFromStage,
   landingColumns,
   missingKeys,
@@ -43,6 +45,7 @@ function staged(flow: ResolvedFlow, into: RelationName, number: number): Landing
   const create = `create temporary table ${name} (${stageDefinition(flow)}) on commit drop`;
   const [analyze, drop] = [`analyze ${stage}`, `drop table ${stage}`];
   const missing = missingKeys(flow, stage);
+  const doubled = doubledKeys(flow, stage);
   const land = landFromStage(flow, stage, into);
   return {
     flow,
@@ -57,6 +60,14 @@ function staged(flow: ResolvedFlow, into: RelationName, number: number): Landing
       for (const { sql, column, message } of missing) {
         const { rowCount } = await planQuery(target, sql);
         if (rowCount !== 0) throw new RowRefused('LOOKUP_MISSED', message, { stage: 'load', column });
+      }
+      for (const { sql, column, message, lookup } of doubled) {
+        // Without the key that the plan was checked with: rows of the run itself kept it from being built, or somebody dropped it.
+        const names = lookup.by.map(({ name }) => name);
+        if (await isUnique(target, lookup.relation, names)) continue;
+        const { rowCount } = await planQuery(target, sql);
+        const hint = `mend ${display(lookup.relation)}, so that it can have its unique key over ${names.join(', ')}`;
+        if (rowCount !== 0) throw new RowRefused('LOOKUP_DOUBLED', message, { stage: 'load', column, hint });
       }
       const { rowCount } = await planQuery(target, land);
       await target.query(drop);

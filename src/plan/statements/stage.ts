@@ -56,23 +56,40 @@ export function landFromStage(flow: ResolvedFlow, stage: string, into: RelationN
     select ${values.join(', ')} from ${stage} s ${joins.join(' ')}${flow.idMap === undefined ? '' : ' on conflict do nothing'}`;
 }
 
-/** A statement that gives a row where a key is not there that must be, and what that means. */
-export interface MissingKey {
+/** A statement that gives a row where a key does not lead to one row, and what that means. */
+export interface KeyFault {
   sql: string;
   column: string;
   message: string;
 }
 
+const placeOf = ({ relation, idMap }: ResolvedLookup): string =>
+  idMap === undefined ? display(relation) : `id map ${idMap}`;
+
 /** How keys that must be there, and are not, are found on a stage. */
-export function missingKeys(flow: ResolvedFlow, stage: string): MissingKey[] {
+export function missingKeys(flow: ResolvedFlow, stage: string): KeyFault[] {
   return layOut(flow)
     .lookups.filter(({ lookup }) => lookup.missing === 'error')
     .map(({ column, lookup, alias, same, keys }) => ({
       sql: `select 1 from ${stage} s where ${keys.map((key) => `${key} is not null`).join(' and ')}
         and not exists (select from ${qualified(lookup.relation)} as ${alias} where ${same}) limit 1`,
       column: column.name,
-      message: `${display(flow.target)}: the key for ${column.name} is not in ${
-        lookup.idMap === undefined ? display(lookup.relation) : `id map ${lookup.idMap}`
-      }`,
+      message: `${display(flow.target)}: the key for ${column.name} is not in ${placeOf(lookup)}`,
+    }));
+}
+
+/** How keys are found on a stage that several rows have where one is looked for. The keys of id maps are unique at any time. */
+export function doubledKeys(flow: ResolvedFlow, stage: string): (KeyFault & { lookup: ResolvedLookup })[] {
+  return layOut(flow)
+    .lookups.filter(({ lookup }) => lookup.idMap === undefined)
+    .map(({ column, lookup, alias, same, keys }) => ({
+      sql: `select 1 from (select distinct ${keys.join(', ')} from ${stage} s) as s
+        join ${qualified(lookup.relation)} as ${alias} on ${same} group by ${keys.join(', ')}
+        having pg_catalog.count(*) > 1 limit 1`,
+      column: column.name,
+      message: `${display(flow.target)}: several rows of ${display(lookup.relation)} have the key (${lookup.by
+        .map(({ name }) => name)
+        .join(', ')}) that ${column.name} is looked up by`,
+      lookup,
     }));
 }
