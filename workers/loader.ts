@@ -13,6 +13,7 @@ import { readObject, setObjectState } from '../src/ledger/objects.ts';
 import { setWorkerSlots } from '../src/ledger/workers.ts';
 import { bound, withSession } from '../src/pg/session.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
+import { isCutByKey, rangeColumnOf } from '../src/plan/statements/select.ts';
 import type { Work } from './attempt.ts';
 import { join, type Member, type MemberOptions, slotRangeOf } from './member.ts';
 import { serve, serveUntil } from './serve.ts';
@@ -22,9 +23,11 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   const { claim, run, session, onBytes } = work;
   const timeoutMs = run.plan.settings.batchTimeoutMs;
   const timeout = new AbortController();
-  // A scope that cannot be halved is one transaction, however long that takes.
+  const flow = run.plan.flows.find(({ name }) => name === claim.flow);
+  const isWhole = flow !== undefined && isCutByKey(flow) && rangeColumnOf(flow) === undefined;
+  // What cannot be halved is one transaction, however long that takes.
   const timer =
-    'scope' in (claim.spec as object)
+    isWhole || 'scope' in (claim.spec as object)
       ? undefined
       : setTimeout(() => {
           const reason = `took longer than timeout_per_batch (${timeoutMs / 1000} s)`;

@@ -1,6 +1,7 @@
 import { usageError } from '../errors.ts';
 import type { QuarantinedRow, TargetRow } from '../ledger/read-quarantine.ts';
 import { nearest } from '../nearest.ts';
+import { display } from '../pg/quote.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 
 /** What tells a row from those that have its id in another ledger, or had it before: any JSON. */
@@ -104,6 +105,12 @@ export function readEdit(flow: ResolvedFlow, edit: RowEdit, before: TargetRow[] 
     throw invalid(edit, 'target_rows is no array', 'leave it as it was exported: [{"column": "value"}]');
   if (targetRows.length === 0)
     throw invalid(edit, 'target_rows is empty', 'to give the row up: rowfleet quarantine discard');
+  if (flow.backfill !== undefined)
+    throw invalid(
+      edit,
+      `flow ${flow.name} updates the rows of ${display(flow.target)} where they stand`,
+      'update the row itself, then send it again as the plan yields it: target_rows: null',
+    );
   if (flow.readWith !== undefined)
     throw invalid(edit, `it fills several tables, as flow ${flow.readWith.flow} says`, notByEdit);
   const made = targetRows.map((row) => rowOf(flow, edit, row));

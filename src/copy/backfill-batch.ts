@@ -1,20 +1,16 @@
 import { barrier } from '../barrier.ts';
-import { RowfleetError } from '../errors.ts';
 import { finishTask, lockClaim } from '../ledger/fence.ts';
-import { type ReloadSpec, takeOverBatches } from '../ledger/reload.ts';
+import { readExcludedRows } from '../ledger/quarantine.ts';
+import { type ReloadSpec, readEarlierLoad, takeOverBatches } from '../ledger/reload.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
-import { display } from '../pg/quote.ts';
-import type { Session } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
-import { planQuery } from '../plan/sql/query.ts';
-import { backfillLock, backfillStatement } from '../plan/statements/backfill.ts';
 import { keyRange, type Range } from '../plan/statements/select.ts';
+import { withoutRows } from '../plan/statements/without-rows.ts';
 import type { CopyBatchInput, CopyTally } from './copy-batch.ts';
+import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
-
-/** How long an update waits for a row that the application has locked, before the batch is tried again, and halved. */
-const lockTimeout = '5s';
+import { updateRange } from './update-range.ts';
 
 function rangeFor(input: CopyBatchInput, flow: ResolvedFlow): Promise<Range> | Range {
   const spec = input.claim.spec as BatchSpec | ReloadSpec;
@@ -22,22 +18,25 @@ function rangeFor(input: CopyBatchInput, flow: ResolvedFlow): Promise<Range> | R
   return rangeOfBatch(input.target, input.claim.runId, flow, spec);
 }
 
-/** Updates the rows of a range that do not hold yet what the mapping says, as they are now. */
-async function update(target: Session, flow: ResolvedFlow, range: Range) {
-  await target.query(`set local lock_timeout = '${lockTimeout}'`);
-  await planQuery(target, backfillLock(flow, range));
-  const { rows } = await planQuery<{ yielded: string; keys: string; updated: string }>(
-    target,
-    backfillStatement(flow, range),
-  );
-  const { yielded, keys, updated } = rows[0]!;
-  if (yielded !== keys)
-    throw new RowfleetError(
-      'JOIN_MULTIPLIES',
-      `${flow.name}: the join gives several values for one row of ${display(flow.target)}`,
-      { hint: 'mend the join, so that it meets one row at most, then revise the plan' },
-    );
-  return { rows: Number(yielded), updated: Number(updated) };
+/** Without the rows that are in quarantine: those are left as they are until they are sent again. */
+async function withoutRefused({ claim, target, seal }: CopyBatchInput, flow: ResolvedFlow) {
+  const excluded = (await readExcludedRows(target, claim.runId, seal))[flow.name];
+  return excluded === undefined ? flow : withoutRows(target, flow, excluded);
+}
+
+/** Updates a batch; at a second look, or where all is looked at again, refused rows are left as they are and set aside. */
+async function updateBatch(input: CopyBatchInput, flow: ResolvedFlow): Promise<QuarantineTally> {
+  const { claim, target } = input;
+  const range = await rangeFor(input, flow);
+  await barrier('copy.extract');
+  if (claim.mode === 'copy') {
+    const { rows, updated } = await updateRange(target, flow, range);
+    return { rowsOut: rows, rowsIn: rows, rowsQuarantined: 0, bytes: 0, evidence: { updated } };
+  }
+  const { rowsQuarantined: earlier } = await readEarlierLoad(target, claim);
+  const ctx = { ...input, flow: await withoutRefused(input, flow), source: target };
+  const { rowsOut, rowsQuarantined = 0, ...tally } = await cornerBatch(ctx, range);
+  return { ...tally, rowsOut: rowsOut + earlier, rowsQuarantined: rowsQuarantined + earlier };
 }
 
 /**
@@ -49,12 +48,9 @@ export async function backfillBatch(input: CopyBatchInput, flow: ResolvedFlow): 
   const started = performance.now();
   const updateAndRecord = async () => {
     await lockClaim(target, claim);
-    const range = await rangeFor(input, flow);
-    await barrier('copy.extract');
-    const { rows, updated } = await update(target, flow, range);
+    const updated = await updateBatch(input, flow);
     await barrier('copy.record');
-    const seconds = (performance.now() - started) / 1000;
-    const tally = { rowsOut: rows, rowsIn: rows, bytes: 0, seconds, evidence: { updated } };
+    const tally = { ...updated, seconds: (performance.now() - started) / 1000 };
     if ('scope' in (claim.spec as object)) await takeOverBatches(target, claim);
     await finishTask(target, claim, tally);
     await barrier('copy.commit');

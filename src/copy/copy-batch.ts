@@ -11,7 +11,7 @@ import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
-import { readTogether } from '../plan/statements/select.ts';
+import { type Range, readTogether } from '../plan/statements/select.ts';
 import type { Transforms } from '../transform/transform.ts';
 import { backfillBatch } from './backfill-batch.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
@@ -114,6 +114,9 @@ function proveTaken({ name, target }: ResolvedFlow, rows: { rowsOut: number; row
 /** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
 export type CopyTally = Tally & QuarantineTally;
 
+/** Whether parts of a range can be told apart: a view that is read whole has neither places nor a key. */
+const canBeCornered = ({ leaf }: Range): boolean => leaf === undefined || leaf.hasCtid;
+
 /** Extract, transform (in the source's SELECT) and load, as one stream of bytes; in mode `corner` without what is refused. */
 async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTally> {
   const { plan, claim, source, target } = input;
@@ -123,7 +126,7 @@ async function pipe(input: CopyBatchInput, epoch: Epoch): Promise<QuarantineTall
   if (claim.mode === 'reload') return reloadBatch({ ...input, flow }, epoch);
   const range = await rangeOfBatch(target, claim.runId, flow, claim.spec as BatchSpec);
   const copied: QuarantineTally =
-    claim.mode === 'corner' && range.leaf?.hasCtid
+    claim.mode === 'corner' && canBeCornered(range)
       ? await cornerBatch({ ...input, flow }, range)
       : await loadRange({ ...input, flow }, range);
   const { rowsOut, rowsIn, rowsQuarantined = 0, outputs = {} } = copied;

@@ -19,17 +19,19 @@ export interface Refusal {
   message: string;
 }
 
-/** A driving row that cannot be loaded. */
+/** A driving row that cannot be loaded; of a flow that is cut by key, what has one key: a whole group, say. */
 export interface RefusedRow extends Refusal {
-  /** Index into the flow's leaves. */
+  /** Index into the flow's leaves; 0 for what is told by its key. */
   leaf: number;
-  /** Its ctid, as text. */
-  tid: string;
+  /** Its ctid, as text; null for what is told by its key. */
+  tid: string | null;
+  /** Driving rows that it stands for: 1, or those of the group. */
+  driving: number;
   /** Target rows that it yields, as far as its join and where can be computed; else 0. */
   outputs: number;
-  /** JSON object: key column of the driving table → text; null where it has no key. */
+  /** JSON object: key column of the driving table, or expression of its grouping → text; null where it has no key. */
   sourceKey: string | null;
-  /** JSON object: the driving row; null where it cannot be read or kept. */
+  /** JSON object: the driving row; of a group an array of its rows; null where it cannot be read or kept. */
   sourceRow: string | null;
   /** JSON array of objects, target column → text as COPY has it; null where they cannot be computed or kept. */
   targetRows: string | null;
@@ -47,13 +49,14 @@ export async function insertRefused(
   const owner = { runId: claim.runId, flow: claim.flow! };
   await on.query(
     `insert into rowfleet.quarantine
-       (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, stage, code, constraint_name, column_name,
+       (run_id, task_id, attempt, revision, flow, relation, leaf, tid, outputs, driving, stage, code, constraint_name, column_name,
         message, sealed_with, source_key, source_row, target_rows, trace)
-     select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18
+     select $1, $2, $3, r.revision, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19
        from rowfleet.run r where r.id = $1`,
     [
       ...[claim.runId, claim.taskId, claim.number, claim.flow, claim.relation],
-      ...[row.leaf, row.tid, row.outputs, row.stage, row.code, row.constraint ?? null, row.column ?? null],
+      ...[row.leaf, row.tid, row.outputs, row.driving],
+      ...[row.stage, row.code, row.constraint ?? null, row.column ?? null],
       ...[row.message, seal.id],
       closeColumn(seal, owner, 'source_key', row.sourceKey),
       closeColumn(seal, owner, 'source_row', row.sourceRow),
@@ -107,13 +110,14 @@ export async function readExcludedRows(
   seal: Seal,
 ): Promise<Record<string, ExcludedRows>> {
   const { rows } = await on.query(
-    `select flow, leaf, tid, state, sealed_with, source_key from rowfleet.quarantine
+    `select flow, leaf, tid, driving::float8 as driving, state, sealed_with, source_key from rowfleet.quarantine
       where run_id = $1 and (state <> 'loaded' or edited is not null) order by id`,
     [runId],
   );
   const excluded: Record<string, ExcludedRows> = {};
-  for (const { flow, leaf, tid, state, sealed_with, source_key } of rows) {
-    excluded[flow] ??= { keys: [], tids: [] };
+  for (const { flow, leaf, tid, driving, state, sealed_with, source_key } of rows) {
+    excluded[flow] ??= { keys: [], tids: [], driving: 0 };
+    excluded[flow].driving! += driving;
     if (state === 'discarded' && tid !== null && sealed_with !== null && sealed_with !== seal.id) {
       excluded[flow].tids.push({ leaf, tid });
       continue;

@@ -19,9 +19,10 @@ export interface QuarantineDeed {
 
 /** The values of a row in quarantine. */
 export interface QuarantinedValues {
-  /** Key column of the driving table → text; null where it has no key. */
-  sourceKey: Record<string, string> | null;
-  sourceRow: Record<string, unknown> | null;
+  /** Key column of the driving table, or expression of its grouping → text; null where it has no key. */
+  sourceKey: Record<string, string | null> | null;
+  /** The driving row; of a group all of its rows. */
+  sourceRow: Record<string, unknown> | Record<string, unknown>[] | null;
   /** As they would have been loaded; null where they cannot be computed. */
   targetRows: TargetRow[] | null;
   /** What a person made of them; null where nobody did. */
@@ -42,6 +43,8 @@ export interface QuarantinedRow extends Omit<Refusal, 'side'> {
   attempt: number;
   taskId: string;
   outputs: number;
+  /** Driving rows that it stands for: 1, or those of the group. */
+  driving: number;
   /** Target rows that came of it; null before it is loaded. */
   rowsIn: number | null;
   /** Id of the key that its values are encrypted with; null where they are not. */
@@ -153,7 +156,7 @@ export async function readQuarantined(
 ): Promise<QuarantinedRow[]> {
   const { rows } = await on.query(
     `select id::text, run_id::text as "runId", flow, relation, state, stage, code, constraint_name as "constraint",
-            column_name as "column", message, revision, attempt, task_id::text as "taskId", outputs,
+            column_name as "column", message, revision, attempt, task_id::text as "taskId", outputs, driving::float8 as driving,
             rows_in as "rowsIn", sealed_with as "sealedWith", source_key, source_row, target_rows, edited,
             trace, quarantined_at as "quarantinedAt", history
        from rowfleet.quarantine where ${condition} and id > $5 order by id limit $6`,

@@ -1,6 +1,7 @@
 import { sqlState } from '../pg/errors.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
+import type { UnitKey } from '../plan/statements/key-units.ts';
 import type { ClaimedTask } from './claim.ts';
 import { type Tally, TaskLocked } from './fence.ts';
 import { deed, type KeptRow, type MendSpec } from './mend.ts';
@@ -12,10 +13,10 @@ import { closeColumn, openColumn } from './sealed-columns.ts';
 /** A row that a mend task is to load. */
 export interface SentRow extends KeptRow {
   leaf: number;
-  /** Where it stood when it was refused. */
-  tid: string;
-  sourceKey: Record<string, string> | null;
-  /** The driving row as JSON text, as the source had it. */
+  /** Where it stood when it was refused; null for what is told by its key. */
+  tid: string | null;
+  sourceKey: UnitKey | null;
+  /** The driving row, or the rows of the group, as JSON text, as the source had it. */
   sourceRow: string | null;
   /** What is to be loaded instead of what the mapping yields; null for that. */
   edited: TargetRow[] | null;
@@ -112,18 +113,18 @@ export async function holdAgain(
 }
 
 /** What a driving row was when it was tried again. */
-export type FoundRow = Pick<RefusedRow, 'leaf' | 'tid' | 'outputs' | 'sourceRow' | 'targetRows' | 'trace'>;
+export type FoundRow = Omit<RefusedRow, keyof Refusal | 'sourceKey'>;
 
 /** Keeps what a refused row is by now: people mend what they see. */
 export async function keepFound(on: Session, row: SentRow, found: FoundRow, seal: Seal): Promise<void> {
   const key = row.sourceKey === null ? null : JSON.stringify(row.sourceKey);
   await on.query(
     `update rowfleet.quarantine
-        set leaf = $2, tid = $3, outputs = $4, sealed_with = $5, source_key = $6, source_row = $7, target_rows = $8,
-            trace = $9
+        set leaf = $2, tid = $3, outputs = $4, driving = $5, sealed_with = $6, source_key = $7, source_row = $8,
+            target_rows = $9, trace = $10
       where id = $1`,
     [
-      ...[row.id, found.leaf, found.tid, found.outputs, seal.id],
+      ...[row.id, found.leaf, found.tid, found.outputs, found.driving, seal.id],
       closeColumn(seal, row, 'source_key', key),
       closeColumn(seal, row, 'source_row', found.sourceRow),
       closeColumn(seal, row, 'target_rows', found.targetRows),

@@ -15,13 +15,29 @@ export async function handOver(
   name: string,
   records: HandedRecord[],
 ): Promise<string> {
+  const json = await setJson(session, `${purpose}_${Buffer.from(name).toString('hex')}`, records);
+  return `pg_catalog.json_array_elements(${json}) as handed (record)`;
+}
+
+/**
+ * Hands single values over in the same way: returns SQL of the value `i`, as text. What an earlier call gave the same `name` is
+ * to be among the values where statements go on using it.
+ */
+export async function handOverValues(
+  session: Session,
+  name: string,
+  values: HandedRecord,
+): Promise<(i: number) => string> {
+  const json = await setJson(session, `values_${Buffer.from(name).toString('hex')}`, values);
+  return (i) => `(${json} operator(pg_catalog.->>) ${i})`;
+}
+
+/** Sets it for the transaction; returns it as SQL. */
+async function setJson(session: Session, name: string, value: unknown): Promise<string> {
   // A setting's name takes letters and digits only, and stays with the session; its value goes with the transaction.
-  const setting = `rowfleet.${purpose}_${Buffer.from(name).toString('hex')}`;
-  await session.query('select pg_catalog.set_config($1, $2, true) is null', [
-    setting,
-    JSON.stringify(records),
-  ]);
-  return `pg_catalog.json_array_elements(pg_catalog.current_setting(${literal(setting)})::pg_catalog.json) as handed (record)`;
+  const setting = `rowfleet.${name}`;
+  await session.query('select pg_catalog.set_config($1, $2, true) is null', [setting, JSON.stringify(value)]);
+  return `pg_catalog.current_setting(${literal(setting)})::pg_catalog.json`;
 }
 
 /** SQL: a field of a record that was handed over, as text. */

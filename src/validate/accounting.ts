@@ -20,8 +20,8 @@ export async function checkAccounting(
   spec: Extract<CheckSpec, { check: 'accounting' }>,
 ): Promise<CheckOutcome> {
   const flow = flowNamed(ctx.plan, spec.flow);
-  const { keys, tids } = ctx.excluded?.[leaderOf(flow)] ?? { keys: [], tids: [] };
-  const quarantined = keys.length + tids.length;
+  const { keys, tids, driving } = ctx.excluded?.[leaderOf(flow)] ?? { keys: [], tids: [] };
+  const quarantined = driving ?? keys.length + tids.length;
   const counts = await countSource(ctx.source, flow, quarantined);
   const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };
   const findings: Finding[] = [];

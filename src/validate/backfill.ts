@@ -1,9 +1,12 @@
+import { safeMessage } from '../pg/errors.ts';
+import { classify } from '../pg/failure-class.ts';
 import { display } from '../pg/quote.ts';
-import { setSearchPath } from '../pg/transaction.ts';
+import { setSearchPath, underSavepoint } from '../pg/transaction.ts';
 import { countOutputs } from '../plan/count/source-counts.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { planQuery } from '../plan/sql/query.ts';
 import { backfillDifferences } from '../plan/statements/backfill.ts';
+import { withoutRows } from '../plan/statements/without-rows.ts';
 import type { CheckContext } from './check-context.ts';
 import { excerpt, excerpts } from './excerpt.ts';
 import { flowNamed } from './flow-named.ts';
@@ -35,9 +38,11 @@ export async function checkBackfill(
   ctx: CheckContext,
   spec: Extract<CheckSpec, { check: 'backfill' }>,
 ): Promise<CheckOutcome> {
-  const flow = flowNamed(ctx.plan, spec.flow);
-  const relation = flow.target;
+  const whole = flowNamed(ctx.plan, spec.flow);
+  const relation = whole.target;
   await setSearchPath(ctx.target, ctx.plan.target.searchPath);
+  const excluded = ctx.excluded?.[whole.name];
+  const flow = excluded === undefined ? whole : await withoutRows(ctx.target, whole, excluded);
   const rows = await countOutputs(ctx.target, flow);
   const copied = ctx.cancelled?.[flow.name];
   if (copied !== undefined) {
@@ -48,15 +53,23 @@ export async function checkBackfill(
       evidence: { rows, copied },
     };
   }
-  const counted = await planQuery<{ n: string }>(
-    ctx.target,
-    `select pg_catalog.count(*) as n from (${backfillDifferences(flow)}) as d`,
+  const isOfRow = (error: unknown) => classify(error, 'target') === 'row';
+  const outcome = await underSavepoint(ctx.target, isOfRow, () =>
+    planQuery<{ n: string }>(
+      ctx.target,
+      `select pg_catalog.count(*) as n from (${backfillDifferences(flow)}) as d`,
+    ),
   );
-  const different = Number(counted.rows[0]!.n);
+  if (outcome.kind === 'undone') {
+    // The application goes on writing: the run is not to fail for its rows.
+    const summary = `${display(relation)}: what flow ${flow.name} says cannot be computed for rows that were written since (${safeMessage(outcome.error)}); requeue --reload --flow sets them aside`;
+    return { rows, findings: [{ check: 'backfill', relation, summary, details: [] }], evidence: { rows } };
+  }
+  const different = Number(outcome.value.rows[0]!.n);
   const findings: Finding[] = [];
   if (different > 0) {
     const summary = `${display(relation)}: ${different} of ${rows} rows do not hold what flow ${flow.name} says; rows that were written since are updated with requeue --reload --flow`;
     findings.push({ check: 'backfill', relation, summary, details: await findDetails(ctx, flow) });
   }
-  return { rows, findings, evidence: { rows, different } };
+  return { rows, findings, evidence: { rows, different, quarantined: excluded?.keys.length ?? 0 } };
 }

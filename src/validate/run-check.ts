@@ -34,7 +34,8 @@ function check(ctx: CheckContext, spec: CheckSpec): Promise<CheckOutcome> {
 async function withoutExcluded({ source, plan, excluded = {} }: CheckContext): Promise<ResolvedPlan> {
   const flows: ResolvedFlow[] = [];
   for (const flow of plan.flows) {
-    const rows = excluded[leaderOf(flow)];
+    // What is updated in place is read in the target alone.
+    const rows = flow.backfill === undefined ? excluded[leaderOf(flow)] : undefined;
     flows.push(rows === undefined ? flow : await withoutRows(source, flow, rows));
   }
   return { ...plan, flows };

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { CornerContext, CorneredRow } from '../../src/copy/corner/context.ts';
+import type { CornerContext, CorneredUnit } from '../../src/copy/corner/context.ts';
 import { corner } from '../../src/copy/corner/corner.ts';
 import { sweep } from '../../src/copy/corner/sweep.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
@@ -111,8 +111,8 @@ describe.each([[14], [18]] as const)('PostgreSQL %i', (version) => {
   const idsOf = async (where: string): Promise<number[]> =>
     (await source.query(`select id from item where ${where} order by id`)).rows.map(({ id }) => id);
 
-  const idsAt = async (refused: CorneredRow[]): Promise<number[]> =>
-    idsOf(`ctid = any ('{${refused.map(({ tid }) => `"${tid}"`).join(',')}}')`);
+  const idsAt = async (refused: CorneredUnit[]): Promise<number[]> =>
+    idsOf(`ctid = any ('{${refused.map(({ at }) => `"${at}"`).join(',')}}')`);
 
   test('a sweep names what the source, types, NOT NULL, CHECK and unique keys refuse, and no other row', async () => {
     const found = await inBatch((ctx, range) => sweep(ctx, [range]));

@@ -152,7 +152,7 @@ all.push(['a key', [
     `7 flows[0].columns.rate error: it gives public.price several rows with one rate: ${one} | ${apart}`,
   ]],
   ['that is less than what rows are grouped by', flow('from: people p', 'where: p.email is not null', 'group_by: [p.email, p.kind]', 'to: account', 'columns: {email: p.email, n: max(p.id)}'), [
-    '7 flows[0].group_by warning: it is copied in one batch: no index of the driving table begins with its first expression | Fine for a table that is copied in a minute. For a large one create that index on the source.',
+    '7 flows[0].group_by warning: it is copied in one batch: no index of the driving table begins with its first expression | Fine for a table that is copied in a minute: where a group is refused, it is read dozens of times. For a large one create that index on the source.',
     `9 flows[0].columns.email error: it gives public.account several rows with one email: ${one} | Group by what the key is made of and nothing else, or ${rule}.`,
   ]],
   ['that the source does not have', 'tables: [account]', [

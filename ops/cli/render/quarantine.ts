@@ -25,7 +25,7 @@ function keyOf({ values }: QuarantinedRow): string {
   if (values === undefined) return '(encrypted)';
   if (values.sourceKey === null) return '(no key)';
   return Object.entries(values.sourceKey)
-    .map(([column, text]) => `${printable(column)}=${printable(text)}`)
+    .map(([column, text]) => `${printable(column)}=${text === null ? 'NULL' : printable(text)}`)
     .join(' ');
 }
 
@@ -110,8 +110,8 @@ function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
   return [
     ...(trace === null ? [] : ['', paint.strong('what its transform threw'), ...traceLines(trace)]),
     '',
-    paint.strong('the row in the source'),
-    ...(sourceRow === null ? ['    could not be read, or is too large to keep'] : columnLines(sourceRow)),
+    paint.strong(Array.isArray(sourceRow) ? 'the rows of the group in the source' : 'the row in the source'),
+    ...(sourceRow === null ? ['    could not be read, or is too large to keep'] : rowsOf([sourceRow].flat())),
     '',
     paint.strong('as it would have been loaded'),
     ...(targetRows === null
@@ -155,6 +155,9 @@ export function renderRow(row: QuarantinedRow, option: string, color: boolean): 
     `  refused   ${row.stage} ${row.code}${rule === '' ? '' : ` · ${rule}`}`,
     `            ${printable(row.message)}`,
     `  by        attempt ${row.attempt} of task ${row.taskId}, with revision ${row.revision} of the plan, at ${timeOfDay(row.quarantinedAt)}`,
+    ...(row.driving === 1
+      ? []
+      : [`  holds     ${plural(row.driving, 'row')} of the source, set aside together`]),
     `  yields    ${plural(row.outputs, 'row')}${row.rowsIn === null ? '' : `; ${plural(row.rowsIn, 'row')} of it loaded`}`,
     ...valueLines(row, paint),
     ...(history.length === 0 ? [] : ['', paint.strong('since then'), ...history]),

@@ -7,10 +7,10 @@ import { countQuarantined, insertRefused, lockQuarantine } from '../../ledger/qu
 import type { Seal } from '../../ledger/seal.ts';
 import { display } from '../../pg/quote.ts';
 import type { QuarantineLimit } from '../../plan/plan.ts';
-import { readTogether, type TidRange } from '../../plan/statements/select.ts';
+import { type Range, readTogether } from '../../plan/statements/select.ts';
 import type { LoadContext, LoadTally } from '../load-range.ts';
 import { corner } from './corner.ts';
-import { findFailingColumn, readRefused } from './read-refused.ts';
+import { findFailingColumn, mayFailInExpression, readRefused } from './read-refused.ts';
 
 /** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
 export interface QuarantineContext extends LoadContext {
@@ -45,23 +45,22 @@ async function holdToLimit(
  * Loads what of a batch can be loaded, and puts each driving row that is refused into quarantine, in the target
  * transaction that the caller has open. Throws QUARANTINE_LIMIT.
  */
-export async function cornerBatch(ctx: QuarantineContext, range: TidRange): Promise<QuarantineTally> {
+export async function cornerBatch(ctx: QuarantineContext, range: Range): Promise<QuarantineTally> {
   const { claim, flow, source, target, seal } = ctx;
   const limit = ctx.plan.settings.quarantineLimit;
   const most = Math.max(0, limit.rows - (await countQuarantined(target, claim.runId)));
   const { refused, ...tally } = await corner({ ...ctx, most }, range);
-  const leaf = flow.leaves.indexOf(range.leaf);
   const flows = readTogether(ctx.plan, flow);
   let rowsQuarantined = 0;
   let failing: string | undefined;
-  for (const { tid, refusal, trace = null } of refused) {
+  for (const { refusal, trace = null, ...unit } of refused) {
     ctx.signal.throwIfAborted();
-    const values = await readRefused(source, flows, range.leaf, tid);
-    if (refusal.stage === 'extract' && values.outputs > 0) {
-      failing = await findFailingColumn(source, flows, { leaf: range.leaf, tid }, failing);
-      if (failing !== undefined) refusal.column = failing;
+    const values = await readRefused(source, flows, unit);
+    if (mayFailInExpression(flow, refusal) && values.outputs > 0) {
+      failing = await findFailingColumn(source, flows, unit, failing);
+      if (failing !== undefined) Object.assign(refusal, { column: failing, stage: 'extract' });
     }
-    await insertRefused(target, claim, { ...refusal, leaf, tid, trace, ...values }, seal);
+    await insertRefused(target, claim, { ...refusal, trace, ...values }, seal);
     rowsQuarantined += values.outputs;
   }
   await holdToLimit(ctx, limit);

@@ -3,7 +3,7 @@ import type { Refusal, RefusalStage } from '../../ledger/quarantine.ts';
 import { columnOf, constraintOf, safeMessage, sqlState } from '../../pg/errors.ts';
 import { RowsRefused, TransformThrew } from '../../transform/errors.ts';
 import type { RelayOutcome } from '../../wire/relay-types.ts';
-import type { CorneredRow } from './context.ts';
+import type { CorneredUnit } from './context.ts';
 
 /** Where on the target a row with this SQLSTATE was refused. */
 export const stageOf = (code: string): RefusalStage => (/^(23|44)/.test(code) ? 'constraint' : 'load');
@@ -45,7 +45,10 @@ export function refusalOf({ side, error }: Refused): Refusal {
 }
 
 /** Driving rows of a range that its transform refused, each as it would be alone; empty where it was refused otherwise. */
-export function gatheredRows({ side, error }: Refused): CorneredRow[] {
+export function gatheredRows({
+  side,
+  error,
+}: Refused): (Pick<CorneredUnit, 'refusal' | 'trace'> & { tid: string })[] {
   if (!(error instanceof RowsRefused)) return [];
   return error.rows.map((row) => ({
     tid: row.key()[0]!,

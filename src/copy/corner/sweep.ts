@@ -3,11 +3,11 @@ import { classify } from '../../pg/failure-class.ts';
 import { display, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
-import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
-import { batchSelect, type TidRange } from '../../plan/statements/select.ts';
+import type { Leaf, ResolvedFlow } from '../../plan/resolved-plan.ts';
+import { batchSelect, isCutByKey, rowRange, type TidRange } from '../../plan/statements/select.ts';
 import { tryRelay } from '../../wire/relay.ts';
 import { underBothSavepoints } from '../both-savepoints.ts';
-import type { CornerContext, CorneredRow } from './context.ts';
+import type { CornerContext, CorneredUnit } from './context.ts';
 import { halve } from './halve.ts';
 import { refusalOf, stageOf } from './refusal.ts';
 import { ruleChecks, type SetCheck } from './rule-checks.ts';
@@ -26,13 +26,13 @@ async function attempt<T>(target: Session, fn: () => Promise<T>, otherwise: T): 
  * Puts the rows of the ranges on the stage as text, each with the ctid of its driving row. Rows that the source itself
  * refuses are cut out of them and returned.
  */
-async function fillStage(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredRow[]> {
+async function fillStage(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredUnit[]> {
   const { flow, source, target, signal, onBytes } = ctx;
   const columns = ['tid', ...flow.columns.map((_, i) => `c${i + 1}`)].map(
     (name) => `${name} pg_catalog.text`,
   );
   await target.query(`create temp table rowfleet_stage (${columns.join(', ')}) on commit drop`);
-  const refused: CorneredRow[] = [];
+  const refused: CorneredUnit[] = [];
   const open = [...ranges];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const select = batchSelect(flow, next, [`${flow.alias}.ctid`]);
@@ -46,7 +46,7 @@ async function fillStage(ctx: CornerContext, ranges: TidRange[]): Promise<Corner
     if (outcome.kind === 'copied') continue;
     const cut = await halve(source, next);
     if (cut.kind === 'halves') open.push(...cut.halves);
-    else refused.push({ tid: cut.tid, refusal: refusalOf(outcome) });
+    else refused.push({ at: cut.tid, range: rowRange(next.leaf, cut.tid), refusal: refusalOf(outcome) });
   }
   await target.query(`analyze ${stage}`);
   return refused;
@@ -77,7 +77,7 @@ async function createReaders(target: Session, { columns, readsInputErrors }: Tar
 }
 
 /** Takes what a check finds off the stage, so that a row is refused once, by the first. */
-async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<CorneredRow[]> {
+async function take(ctx: CornerContext, leaf: Leaf, { sql, refusal }: SetCheck): Promise<CorneredUnit[]> {
   const found = await attempt(
     ctx.target,
     async () =>
@@ -97,7 +97,7 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
     ];
     const message = refusalMessage(code, places);
     const row = {
-      tid,
+      ...{ at: tid, range: rowRange(leaf, tid) },
       refusal: { ...refusal, stage: stageOf(code), side: 'target' as const, code, message },
     };
     return behind ? { ...row, behind } : row;
@@ -105,8 +105,9 @@ async function take(ctx: CornerContext, { sql, refusal }: SetCheck): Promise<Cor
 }
 
 /** Whether a sweep can tell a flow's refused rows: what it stages is what the target takes, and of one table. */
-export const isSweepable = ({ readWith, idMap, fusion, transform, columns }: ResolvedFlow): boolean =>
-  [readWith, idMap, fusion, transform].every((each) => each === undefined) &&
+export const isSweepable = ({ columns, ...flow }: ResolvedFlow): boolean =>
+  [flow.readWith, flow.idMap, flow.fusion, flow.transform].every((each) => each === undefined) &&
+  !isCutByKey(flow) &&
   columns.every(({ lookup }) => lookup === undefined);
 
 /**
@@ -114,7 +115,7 @@ export const isSweepable = ({ readWith, idMap, fusion, transform, columns }: Res
  * miss what is refused otherwise, by a trigger say, and names no row that would be taken but those that stand behind one
  * that may be refused by that.
  */
-export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredRow[]> {
+export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<CorneredUnit[]> {
   const { flow, target } = ctx;
   return attempt(target, async () => {
     const rules = await readTargetRules(target, flow);
@@ -122,7 +123,7 @@ export async function sweep(ctx: CornerContext, ranges: TidRange[]): Promise<Cor
     await createReaders(target, rules);
     for (const check of [...typeChecks(rules), ...ruleChecks(rules, stage, qualified(flow.target))]) {
       ctx.signal.throwIfAborted();
-      found.push(...(await take(ctx, check)));
+      found.push(...(await take(ctx, ranges[0]!.leaf, check)));
     }
     await target.query(`drop table ${stage}`);
     return found;

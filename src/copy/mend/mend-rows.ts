@@ -20,12 +20,14 @@ import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { inTransaction } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
+import { unitRange } from '../../plan/statements/key-units.ts';
 import { readTogether } from '../../plan/statements/select.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
-import { findFailingColumn, readRefused } from '../corner/read-refused.ts';
+import { findFailingColumn, mayFailInExpression, readRefused } from '../corner/read-refused.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
-import { type LoadOutcome, type LoadTally, tryLoadRange } from '../load-range.ts';
+import type { LoadOutcome, LoadTally } from '../load-range.ts';
+import { tryRange } from '../try-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
 import { fuseAfter } from './fuse-sent.ts';
 import { insertEdited } from './insert-edited.ts';
@@ -70,7 +72,7 @@ async function sendRow(input: MendInput, flow: ResolvedFlow, row: SentRow): Prom
   const found = await findRow(source, flow, row);
   if (found.kind === 'gone') return { kind: 'loaded', how: found.how, rowsOut: 0, rowsIn: 0, bytes: 0 };
   if (found.kind === 'lost') return { kind: 'refused', refusal: found.refusal, found: null };
-  return resultOf(flow, await tryLoadRange({ ...input, flow }, found.range), found);
+  return resultOf(flow, await tryRange({ ...input, flow }, found.range), found);
 }
 
 const codeOf = (result: Result): string | undefined =>
@@ -96,13 +98,18 @@ async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result
   const { claim, source, target, seal } = input;
   if (result.kind === 'loaded') return settleLoaded(target, claim, row, result);
   if (result.found === null) return holdAgain(target, claim, row, result.refusal);
-  const { leaf, tid, range } = result.found;
+  const { refusal } = result;
+  const { range, key } = result.found;
+  // The values of its key were handed over before those of the others.
+  const found = key === undefined ? { range } : { key, range: await unitRange(source, flow, key) };
   const flows = readTogether(input.plan, flow);
-  const values = await readRefused(source, flows, range.leaf, tid);
-  if (result.refusal.stage === 'extract' && values.outputs > 0)
-    result.refusal.column = await findFailingColumn(source, flows, { leaf: range.leaf, tid });
-  await holdAgain(target, claim, row, result.refusal);
-  await keepFound(target, row, { leaf, tid, ...values, trace: result.trace ?? null }, seal);
+  const values = await readRefused(source, flows, found);
+  if (mayFailInExpression(flow, refusal) && values.outputs > 0) {
+    const failing = await findFailingColumn(source, flows, found);
+    if (failing !== undefined) Object.assign(refusal, { column: failing, stage: 'extract' });
+  }
+  await holdAgain(target, claim, row, refusal);
+  await keepFound(target, row, { ...values, trace: result.trace ?? null }, seal);
 }
 
 /** Takes edits back; tells what came of it where the row is not as it was. */
@@ -136,9 +143,13 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
   if ((claim.spec as MendSpec).takeBack !== undefined) await lockReload(target, claim.relation, true);
   const edited = await lockEdited(target, claim, seal);
   const rows = await lockSent(target, claim, seal);
+  const isUpdated = flow.backfill !== undefined;
   const tables = new Map(readTogether(plan, flow).map((each) => [display(each.target), each.target]));
   const restores: (() => Promise<void>)[] = [];
-  for (const table of tables.values()) restores.push(await silenceTriggers(target, table));
+  // A table that is updated in place is in use: its triggers fire as they do for the application.
+  if (!isUpdated) for (const table of tables.values()) restores.push(await silenceTriggers(target, table));
+  // Its rows are locked and computed where they stand.
+  const at = isUpdated ? { ...input, source: target } : input;
   await target.query('set constraints all immediate');
   // A snapshot of its own: what people mended in the source came after the run's.
   const results = await inTransaction(
@@ -147,10 +158,10 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     async () => {
       // What a row refers to may be on its way too. Asked before: it may arrive while these are sent.
       const others = await hasEarlierMend(target, claim);
-      const sent = await fuseAfter(input, flow, () => sendAll(input, flow, rows));
+      const sent = await fuseAfter(input, flow, () => sendAll(at, flow, rows));
       const lacks = [...sent.values()].some((result) => codeOf(result) === sqlStates.foreignKeyViolation);
       if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
-      for (const [row, result] of sent) await settle(input, flow, row, result);
+      for (const [row, result] of sent) await settle(at, flow, row, result);
       return [...sent.values(), ...(await takeAllBack(input, flow, edited))];
     },
     { searchPath: plan.source.searchPath },

@@ -18,3 +18,4 @@ create table rowfleet.id_map (
 );
 
 alter table rowfleet.quarantine add column trace bytea;   -- what a transform threw for the row, in full; sealed like its values
+alter table rowfleet.quarantine add column driving bigint not null default 1; -- driving rows that it stands for: more than one of a group

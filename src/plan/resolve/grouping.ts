@@ -43,7 +43,7 @@ export async function resolveGrouping(
   ctx.problems.warning(
     [...path, key],
     'it is copied in one batch: no index of the driving table begins with its first expression',
-    'Fine for a table that is copied in a minute. For a large one create that index on the source.',
+    'Fine for a table that is copied in a minute: where a group is refused, it is read dozens of times. For a large one create that index on the source.',
   );
   return spec;
 }

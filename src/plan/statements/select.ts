@@ -24,6 +24,8 @@ export interface KeyRange {
   column?: string;
   from: string | null;
   to: string | null;
+  /** SQL that rows hold besides. Defaults to none. */
+  conditions?: string[];
 }
 
 /** What one batch reads. */
@@ -141,12 +143,16 @@ export function rangeConditions(alias: string, range: Range): string[] {
 }
 
 // A literal without a type takes the column's.
-function keyConditions(alias: string, { column, from, to }: KeyRange): string[] {
-  if (column === undefined) return [];
+function keyConditions(alias: string, { column, from, to, conditions = [] }: KeyRange): string[] {
+  if (column === undefined) return conditions;
   const key = `${alias}.${ident(column)}`;
   if (to !== null)
-    return [...(from === null ? [] : [`${key} >= ${literal(from)}`]), `${key} < ${literal(to)}`];
-  return from === null ? [] : [`(${key} >= ${literal(from)} or ${key} is null)`];
+    return [
+      ...(from === null ? [] : [`${key} >= ${literal(from)}`]),
+      `${key} < ${literal(to)}`,
+      ...conditions,
+    ];
+  return from === null ? conditions : [`(${key} >= ${literal(from)} or ${key} is null)`, ...conditions];
 }
 
 /** The rows of one range, as the target's columns: what a batch copies. `before` stands before them in the list. */
