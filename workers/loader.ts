@@ -4,15 +4,20 @@ import { copyJob } from '../jobs/copy.ts';
 import { barrier } from '../src/barrier.ts';
 import { bringBack } from '../src/constraints/apply.ts';
 import { buildProblem } from '../src/constraints/build-problem.ts';
+import { fusionProblem } from '../src/constraints/fusion-problem.ts';
+import type { CapturedObject } from '../src/constraints/types.ts';
 import { copyBatch } from '../src/copy/copy-batch.ts';
 import { mendRows } from '../src/copy/mend/mend-rows.ts';
 import { RowfleetError } from '../src/errors.ts';
+import { candidateTables } from '../src/ledger/candidates.ts';
 import { finishTask } from '../src/ledger/fence.ts';
 import { insertFindings } from '../src/ledger/findings.ts';
 import { readObject, setObjectState } from '../src/ledger/objects.ts';
 import { setWorkerSlots } from '../src/ledger/workers.ts';
-import { bound, withSession } from '../src/pg/session.ts';
+import { display } from '../src/pg/quote.ts';
+import { bound, type Session, withSession } from '../src/pg/session.ts';
 import { inTransaction } from '../src/pg/transaction.ts';
+import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
 import { isCutByKey, rangeColumnOf } from '../src/plan/statements/select.ts';
 import type { Work } from './attempt.ts';
 import { join, type Member, type MemberOptions, slotRangeOf } from './member.ts';
@@ -51,8 +56,24 @@ async function copyWork(member: Member, work: Work): Promise<void> {
   }
 }
 
+/** What keeps an object from coming back, where rows do. */
+function problemOf(
+  session: Session,
+  plan: ResolvedPlan,
+  runId: string,
+  object: CapturedObject,
+  error: unknown,
+) {
+  const table = candidateTables(runId, plan).find(
+    ({ relation }) => display(relation) === display(object.relation),
+  );
+  return object.kind === 'fusion' && table !== undefined
+    ? fusionProblem(session, plan, table, error)
+    : buildProblem(session, object, error);
+}
+
 async function buildWork(member: Member, work: Work): Promise<void> {
-  const { claim, session, signal, onWait } = work;
+  const { claim, run, session, signal, onWait } = work;
   const started = performance.now();
   const seconds = () => (performance.now() - started) / 1000;
   const object = await readObject(session, (claim.spec as { object: string }).object);
@@ -74,7 +95,7 @@ async function buildWork(member: Member, work: Work): Promise<void> {
     // The rows do not allow it: that is a finding, and the run goes on to verify.
     await withSession(member.ledger.pool, (other) =>
       bound(other, signal, async () => {
-        const finding = await buildProblem(other, object.captured, error);
+        const finding = await problemOf(other, run.plan, claim.runId, object.captured, error);
         if (finding === undefined) throw error;
         await inTransaction(other, 'read committed', async () => {
           await insertFindings(other, claim.runId, claim.taskId, [finding]);

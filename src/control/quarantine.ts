@@ -1,4 +1,5 @@
 import { usageError } from '../errors.ts';
+import { dropStatement, findDropped, settledCandidates } from '../ledger/candidates.ts';
 import { readCancelledFlows } from '../ledger/flows.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { lockRun } from '../ledger/lock-run.ts';
@@ -16,6 +17,7 @@ import { requireKey, type Seal, sealFrom } from '../ledger/seal.ts';
 import { display } from '../pg/quote.ts';
 import { type Session, withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
+import { leaderOf } from '../plan/statements/select.ts';
 import { requireFlow } from './act.ts';
 import { type RowEdit, readEdit, requireSameRow } from './edited-rows.ts';
 import { goOn, verifyAnew } from './resume.ts';
@@ -115,6 +117,21 @@ async function refuseCancelled(tx: Session, run: Run, due: Locked): Promise<void
   );
 }
 
+/** A row that was given up last took the candidates along that it would have to come among. */
+async function refuseDropped(tx: Session, { id, plan }: Run, due: Locked): Promise<void> {
+  for (const name of new Set(due.map(({ flow }) => flow))) {
+    const flows = plan.flows.filter((flow) => leaderOf(flow) === name);
+    const table = await findDropped(tx, id, plan, flows);
+    if (table === undefined) continue;
+    const ids = due.filter(({ flow }) => flow === name).map((row) => row.id);
+    throw usageError(
+      'CANDIDATES_GONE',
+      `row ${ids.join(', ')} cannot be sent again: what rows of ${display(table)} with one key became is settled since it was given up`,
+      `write it into ${display(table)} yourself, or migrate flow ${name} anew in a run of its own`,
+    );
+  }
+}
+
 /** Throws SEAL_KEY_MISSING, or EDIT_INVALID where an edit was made of another row than the one that has its id. */
 async function requireSendable(
   tx: Session,
@@ -163,7 +180,7 @@ const counted = (n: number) => `${n} ${n === 1 ? 'row' : 'rows'} of the quaranti
 /**
  * Sends rows of a run's quarantine again and lets the run go on: each is loaded as the plan yields it by then, or as a
  * person edited it. Rows that are sent or loaded already are left alone, but for edits that are to be taken back. Throws RUN_STATE, RUN_VERIFYING, FLOW_UNKNOWN,
- * ROW_UNKNOWN, ROWS_NONE, ROWS_BUSY, FLOW_CANCELLED, EDIT_INVALID, and SEAL_KEY_MISSING
+ * ROW_UNKNOWN, ROWS_NONE, ROWS_BUSY, FLOW_CANCELLED, CANDIDATES_GONE, EDIT_INVALID, and SEAL_KEY_MISSING
  * where rows are encrypted with another key than `seal`'s: whoever loads and verifies them needs it.
  */
 export function sendRefused(
@@ -185,6 +202,7 @@ export function sendRefused(
         ({ state, asEdited }) => ['held', 'discarded'].includes(state) || (asSource && asEdited),
       );
       await refuseCancelled(tx, run, due);
+      await refuseDropped(tx, run, due);
       await requireSendable(tx, run, due, edits, seal);
       await sendByFlow(tx, run, due, actor);
       const edited = await keepEdits(tx, run, due, edits, seal);
@@ -219,6 +237,10 @@ export function discardRefused(
         reason,
       );
       await recordEvent(tx, run.id, actor, `discarded ${counted(due.length)}: ${reason}`);
+      // A run that goes on does so when it finishes.
+      if (run.state === 'quarantined')
+        for (const table of await settledCandidates(tx, run.id, run.plan))
+          await tx.query(dropStatement(table));
       return { rows: due.length, edited: 0, left };
     }),
   );

@@ -1,14 +1,18 @@
 import { display, qualified, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
-import type { ResolvedPlan } from '../plan/resolved-plan.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { createLike, flowsInto, fusionInto } from '../plan/statements/fuse.ts';
+import { leaderOf } from '../plan/statements/select.ts';
 import type { Queryable } from './ledger.ts';
 
-/** The target tables of a plan whose rows are fused, each with the table of the ledger that its candidates wait in. */
-export function candidateTables(
-  runId: string,
-  plan: ResolvedPlan,
-): { relation: RelationName; candidates: RelationName }[] {
+/** A target table whose rows are fused, and the table of the ledger that its candidates wait in. */
+export interface CandidateTable {
+  relation: RelationName;
+  candidates: RelationName;
+}
+
+/** The target tables of a plan whose rows are fused. */
+export function candidateTables(runId: string, plan: ResolvedPlan): CandidateTable[] {
   return plan.targets.flatMap(({ schema, name }, i) =>
     fusionInto(plan, { schema, name }) === undefined
       ? []
@@ -43,6 +47,44 @@ export async function emptyCandidates(
     if (targets.has(display(relation))) await on.query(`truncate ${qualified(candidates)}`);
 }
 
+/** Those that no refused row will come among any more: each is loaded or given up. */
+export async function settledCandidates(
+  on: Queryable,
+  runId: string,
+  plan: ResolvedPlan,
+): Promise<CandidateTable[]> {
+  const { rows } = await on.query(
+    `select distinct flow from rowfleet.quarantine where run_id = $1 and state in ('held', 'sent')`,
+    [runId],
+  );
+  const open = new Set(rows.map(({ flow }: { flow: string }) => flow));
+  return candidateTables(runId, plan).filter(({ relation }) =>
+    flowsInto(plan, relation).every((flow) => !open.has(leaderOf(flow))),
+  );
+}
+
+/** The statement that removes the candidates of a target table. */
+export const dropStatement = ({ candidates }: CandidateTable): string =>
+  `drop table if exists ${qualified(candidates)}`;
+
+/** The first target table of flows that are read together whose candidates were removed; undefined where none were. */
+export async function findDropped(
+  on: Queryable,
+  runId: string,
+  plan: ResolvedPlan,
+  flows: ResolvedFlow[],
+): Promise<RelationName | undefined> {
+  const targets = new Set(flows.map(({ target }) => display(target)));
+  for (const { relation, candidates } of candidateTables(runId, plan)) {
+    if (!targets.has(display(relation))) continue;
+    const { rows } = await on.query('select pg_catalog.to_regclass($1) is null as gone', [
+      qualified(candidates),
+    ]);
+    if (rows[0].gone) return relation;
+  }
+  return undefined;
+}
+
 /** Statements that remove the candidates of a run. */
 export const dropStatements = (runId: string, plan: ResolvedPlan): string[] =>
-  candidateTables(runId, plan).map(({ candidates }) => `drop table if exists ${qualified(candidates)}`);
+  candidateTables(runId, plan).map(dropStatement);

@@ -1,11 +1,10 @@
 import { finishObjects } from '../constraints/finish.ts';
 import type { CapturedObject, RestorePhase } from '../constraints/types.ts';
-import { candidateTables } from '../ledger/candidates.ts';
+import { dropStatement, settledCandidates } from '../ledger/candidates.ts';
 import { type FlowRow, readFlows } from '../ledger/flows.ts';
 import { insertObjects, type ObjectRow, readObjects } from '../ledger/objects.ts';
-import { countQuarantined } from '../ledger/quarantine.ts';
 import { areBatchesDone, insertTask, readBuilds } from '../ledger/tasks.ts';
-import { display, qualified } from '../pg/quote.ts';
+import { display } from '../pg/quote.ts';
 import type { PhaseResult, RunContext } from './context.ts';
 import { incompleteTables, staysDown } from './incomplete.ts';
 import { asDriver } from './lead.ts';
@@ -83,10 +82,9 @@ export async function buildPhase(ctx: RunContext, phase: RestorePhase): Promise<
 
 /** Candidates were kept until they had been proven, and are for as long as more may come. */
 async function dropCandidates({ ledger, run: { id, plan } }: RunContext): Promise<CapturedObject[]> {
-  if ((await countQuarantined(ledger, id)) > 0) return [];
-  return candidateTables(id, plan).map(({ relation, candidates }) => ({
-    ...{ kind: 'fusion', relation, name: candidates.name, phase: 'finish', order: 1, takeDown: [] },
-    bringBack: [`drop table if exists ${qualified(candidates)}`],
+  return (await settledCandidates(ledger, id, plan)).map((table) => ({
+    ...{ kind: 'fusion', relation: table.relation, name: table.candidates.name },
+    ...{ phase: 'finish', order: 1, takeDown: [], bringBack: [dropStatement(table)] },
   }));
 }
 

@@ -17,8 +17,8 @@ import { type DeriveContext, names, stage, termsOf } from '../derive/terms.ts';
 interface Fused {
   flow: ResolvedFlow;
   candidates: string;
-  /** Rows of transactions that began later are new among the candidates. */
-  since: string;
+  /** SQL of whether a candidate, under an alias, has not been fused yet. */
+  isNew: (alias: string) => string;
 }
 
 type State = 'to come' | 'done';
@@ -45,18 +45,29 @@ async function lockCandidates({ claim, plan, target }: CopyBatchInput, flow: Res
   const { rows } = await target.query<{ since: string }>(
     'select pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::pg_catalog.xid::text as since',
   );
-  return { flow, candidates, since: rows[0]!.since };
+  const isNew = (alias: string) => `${ageOf(`${alias}.xmin`)} <= ${ageOf(`'${rows[0]!.since}'`)}`;
+  return { flow, candidates, isNew };
+}
+
+const ageOf = (xid: string): string => `pg_catalog.age(${xid}::pg_catalog.xid)`;
+
+/** What comes behind the candidates that have just been fused: each is written under a savepoint, and has a higher xmin. */
+async function passOver({ target }: CopyBatchInput, fused: Fused): Promise<void> {
+  const { candidates, isNew } = fused;
+  const { rows } = await target.query<{ newest: string }>(
+    `select xmin::text as newest from ${candidates} as c where ${isNew('c')} order by ${ageOf('xmin')} limit 1`,
+  );
+  const newest = rows[0]?.newest;
+  if (newest !== undefined) fused.isNew = (alias) => `${ageOf(`${alias}.xmin`)} < ${ageOf(`'${newest}'`)}`;
 }
 
 /** Fuses the keys that new candidates have once more. NULL in a key meets nothing: such a row is one by itself. */
-async function fuseKeys(input: CopyBatchInput, { flow, candidates, since }: Fused): Promise<void> {
+async function fuseKeys(input: CopyBatchInput, { flow, candidates, isNew }: Fused): Promise<void> {
   const { plan, target } = input;
   const flows = flowsInto(plan, flow.target);
   const columns = [...new Map(flows.flatMap((each) => each.columns.map((c) => [c.name, c]))).values()];
   const ctx: DeriveContext = { ...input, flow: { ...flow, columns }, rowsBefore: 0, down: [] };
   const { key } = flow.fusion!;
-  const isNew = (alias: string) =>
-    `pg_catalog.age(${alias}.xmin) <= pg_catalog.age('${since}'::pg_catalog.xid)`;
   const lacks = (alias: string) => key.map((name) => `${alias}.${ident(name)} is null`).join(' or ');
   const same = key.map((name) => `n.${ident(name)} = c.${ident(name)}`).join(' and ');
   const list = names(ctx.flow);
@@ -77,13 +88,14 @@ async function fuseKeys(input: CopyBatchInput, { flow, candidates, since }: Fuse
 }
 
 /**
- * Runs `send`, which puts rows among the candidates of tables that a flow fills. Where these had been fused already, so are
- * the new ones, in the same transaction. Throws TaskLocked while they are being fused, and what the target says of the result.
+ * Runs `send`, which puts rows among the candidates of tables that a flow fills. Where these had been fused already, `send` is given
+ * what fuses new ones: to be called behind them, under the savepoint that they were written under. It throws what the target says of the
+ * result. Throws TaskLocked while candidates are being fused.
  */
-export async function fuseAfter<T>(
+export async function amongCandidates<T>(
   input: CopyBatchInput,
   flow: ResolvedFlow,
-  send: () => Promise<T>,
+  send: (fuse: (() => Promise<void>) | undefined) => Promise<T>,
 ): Promise<T> {
   const flows = readTogether(input.plan, flow).filter(({ fusion }) => fusion !== undefined);
   const tables = [...new Map(flows.map((each) => [display(each.target), each])).values()];
@@ -93,9 +105,14 @@ export async function fuseAfter<T>(
     before.set(each, await stateOf(input, each));
     if (before.get(each) === 'done') fused.push(await lockCandidates(input, each));
   }
-  const sent = await send();
+  const fuse = async () => {
+    for (const each of fused) {
+      await fuseKeys(input, each);
+      await passOver(input, each);
+    }
+  };
+  const sent = await send(fused.length === 0 ? undefined : fuse);
   for (const [each, state] of before)
     if ((await stateOf(input, each)) !== state) throw isFusing(input.claim, each);
-  for (const each of fused) await fuseKeys(input, each);
   return sent;
 }

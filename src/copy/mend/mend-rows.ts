@@ -16,9 +16,10 @@ import {
   type SentRow,
   settleLoaded,
 } from '../../ledger/sent-rows.ts';
+import { classify } from '../../pg/failure-class.ts';
 import { display } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
-import { inTransaction } from '../../pg/transaction.ts';
+import { inTransaction, underSavepoint } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { unitRange } from '../../plan/statements/key-units.ts';
 import { readTogether } from '../../plan/statements/select.ts';
@@ -29,7 +30,7 @@ import { silenceTriggers } from '../derive/triggers.ts';
 import type { LoadOutcome, LoadTally } from '../load-range.ts';
 import { tryRange } from '../try-range.ts';
 import { type FoundAt, findRow } from './find-row.ts';
-import { fuseAfter } from './fuse-sent.ts';
+import { amongCandidates } from './fuse-sent.ts';
 import { insertEdited } from './insert-edited.ts';
 import { type TakenBack, takeBack } from './take-back.ts';
 
@@ -92,6 +93,36 @@ async function sendAll(input: MendInput, flow: ResolvedFlow, rows: SentRow[]): P
     due = due.filter((row) => codeOf(results.get(row)!) === sqlStates.foreignKeyViolation);
   }
   return results;
+}
+
+/**
+ * Sends rows whose candidates are fused right behind them. Where the target refuses what they become, halves of them are sent,
+ * until each that is refused stands alone.
+ */
+async function sendFused(
+  input: MendInput,
+  flow: ResolvedFlow,
+  rows: SentRow[],
+  fuse: () => Promise<void>,
+): Promise<Map<SentRow, Result>> {
+  const isOfRow = (error: unknown) => classify(error, 'target') === 'row';
+  const outcome = await underSavepoint(input.target, isOfRow, async () => {
+    const sent = await sendAll(input, flow, rows);
+    await fuse();
+    return sent;
+  });
+  if (outcome.kind === 'done') return outcome.value;
+  if (rows.length === 1) {
+    const [row] = rows as [SentRow];
+    const found = await findRow(input.source, flow, row);
+    const refusal = refusalOf({ kind: 'refused', side: 'target', error: outcome.error as Error });
+    return new Map([[row, { kind: 'refused', refusal, found: found.kind === 'there' ? found : null }]]);
+  }
+  const middle = Math.ceil(rows.length / 2);
+  return new Map([
+    ...(await sendFused(input, flow, rows.slice(0, middle), fuse)),
+    ...(await sendFused(input, flow, rows.slice(middle), fuse)),
+  ]);
 }
 
 async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result: Result): Promise<void> {
@@ -158,7 +189,9 @@ async function mend(input: MendInput, flow: ResolvedFlow): Promise<Mended> {
     async () => {
       // What a row refers to may be on its way too. Asked before: it may arrive while these are sent.
       const others = await hasEarlierMend(target, claim);
-      const sent = await fuseAfter(input, flow, () => sendAll(at, flow, rows));
+      const sent = await amongCandidates(input, flow, (fuse) =>
+        fuse === undefined ? sendAll(at, flow, rows) : sendFused(at, flow, rows, fuse),
+      );
       const lacks = [...sent.values()].some((result) => codeOf(result) === sqlStates.foreignKeyViolation);
       if (lacks && others) throw new TaskLocked(claim.taskId, 'rows that were sent before come first');
       for (const [row, result] of sent) await settle(at, flow, row, result);
