@@ -31,7 +31,7 @@ const steps: Readonly<Record<string, string>> = {
 const byClass: Readonly<Record<FailureClass, string>> = {
   wait: 'nothing to do here: it is tried again',
   shrink: 'raise migration.timeout_per_batch or lower migration.batch_size',
-  row: 'mend the row or the plan, then resume',
+  row: 'mend the row, then resume; or mend the plan, then revise and resume',
   'give up': 'mend the cause, then resume',
 };
 

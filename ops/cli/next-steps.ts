@@ -5,7 +5,16 @@ import { plural } from '../units.ts';
  * What to type once a run has ended, in lines for people.
  * @param option ` -c plan.yaml` as it was given; empty where the environment says where the target is
  */
-export function nextSteps({ id, kind, state, quarantined }: RunSummary, option: string): string[] {
+export function nextSteps(
+  {
+    id,
+    kind,
+    state,
+    quarantined,
+    error,
+  }: Pick<RunSummary, 'id' | 'kind' | 'state' | 'quarantined' | 'error'>,
+  option: string,
+): string[] {
   const resume = `  rowfleet resume${option} ${id}`;
   const retry = `  rowfleet quarantine retry --all --run ${id}${option}`;
   switch (state) {
@@ -24,7 +33,13 @@ export function nextSteps({ id, kind, state, quarantined }: RunSummary, option: 
     case 'stopped':
       return [`${resume}   goes on with it`];
     case 'failed':
-      return ['  once the cause is mended:', resume];
+      if (error?.class !== 'row' || kind !== 'migrate') return ['  once the cause is mended:', resume];
+      return [
+        '  once the row is mended:',
+        resume,
+        '  once the plan is mended:',
+        `  rowfleet revise${option || ' -c plan.yaml'} ${id} && rowfleet resume${option} ${id}`,
+      ];
     default:
       return [];
   }

@@ -98,10 +98,11 @@ export async function readBuildsAndChecks(session: Session, runId: string): Prom
   return rows.map(toTask);
 }
 
-/** Which batch it is, and what it reads: `batch 12 of book, blocks 40 to 80`. */
+/** Which batch it is, and what it reads: `batch 12 of book, blocks 40 to 80`; `ranges …` where it is cut by a key. */
 const batchLabel = `
   case t.kind when 'mend' then 'refused rows ' else 'batch ' end || t.id || ' of ' || t.flow || coalesce(
-    ', blocks ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'),
+    ', ' || coalesce((select 'ranges' from rowfleet.flow f
+       where f.run_id = t.run_id and f.name = t.flow and f.bounds <> '{}'), 'blocks') || ' ' || (t.spec ->> 'fromBlock') || ' to ' || coalesce(t.spec ->> 'toBlock', 'the end'),
     case t.spec ->> 'scope' when 'whole' then ', all of it' when 'range' then
       ', keys from ' || coalesce(t.spec ->> 'from', 'the first') || ' to ' || coalesce(t.spec ->> 'to', 'the last') end, '')`;
 

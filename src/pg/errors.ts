@@ -154,7 +154,8 @@ const copyContext = (error: ServerError | undefined) =>
 function placesOf(error: ServerError): string[] {
   const copy = copyContext(error);
   const named = error.table === undefined ? undefined : `${error.schema ?? ''}.${error.table}`;
-  const table = named ?? copy?.[1];
+  // A loader's own stage says nothing to people.
+  const table = named ?? (copy?.[1]?.startsWith('rowfleet_') ? undefined : copy?.[1]);
   const column = error.column ?? copy?.[3];
   return [
     table && `table ${table}`,

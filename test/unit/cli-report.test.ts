@@ -208,6 +208,10 @@ describe('what to type next', () => {
 
   it('is a whole command, that goes without a plan file where the environment says where the target is', () => {
     expect(nextSteps(run({ state: 'failed' }), ' -c p.yaml')[1]).toBe('  rowfleet resume -c p.yaml 2');
+    const refused = { code: '22P02', class: 'row' as const, message: 'no' };
+    expect(nextSteps(run({ state: 'failed', error: refused }), ' -c p.yaml').at(-1)).toBe(
+      '  rowfleet revise -c p.yaml 2 && rowfleet resume -c p.yaml 2',
+    );
     expect(nextSteps(run({ state: 'stopped' }), '')).toEqual(['  rowfleet resume 2   goes on with it']);
     expect(nextSteps(run({ state: 'quarantined' }), '')[1]).toBe('  rowfleet quarantine retry --all --run 2');
   });

@@ -1,6 +1,6 @@
 import { display, ident, qualified, type RelationName } from '../../pg/quote.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedLookup } from '../resolved-plan.ts';
-import { carried, ordering } from './select.ts';
+import { carried, carriedFor, ordering } from './select.ts';
 
 /** Whether values of a flow are looked up in the target. */
 export const looksUp = ({ columns }: ResolvedFlow): boolean =>
@@ -13,11 +13,21 @@ export const needsStage = (flow: ResolvedFlow): boolean => looksUp(flow) || flow
 export const landingColumns = (flow: ResolvedFlow): string =>
   [...flow.columns, ...ordering(flow)].map(({ name }) => ident(name)).join(', ');
 
-/** The columns of a stage, as SQL that defines them: c1…cn, in the order in which they travel. */
-export const stageDefinition = (flow: ResolvedFlow): string =>
-  carried(flow)
-    .map(({ targetType }, i) => `c${i + 1} ${targetType}`)
+/** The columns of a stage, quoted, in the order in which they travel: called as the target's, so that a refusal names those. */
+export function stageColumns(flow: ResolvedFlow): string[] {
+  const names = flow.columns.flatMap((column, i) =>
+    carriedFor(column).map((_, k) => (k === 0 ? column.name : `rowfleet_key_${i + 1}_${k + 1}`)),
+  );
+  return [...names, ...ordering(flow).map(({ name }) => name)].map(ident);
+}
+
+/** The same as SQL that defines them. */
+export function stageDefinition(flow: ResolvedFlow): string {
+  const names = stageColumns(flow);
+  return carried(flow)
+    .map(({ targetType }, i) => `${names[i]} ${targetType}`)
     .join(', ');
+}
 
 /** A column that is looked up, and how. */
 export interface LookedUp {
@@ -32,17 +42,18 @@ export interface LookedUp {
 
 /** The values of each landing column, with the stage as `s`, and the columns that are looked up. */
 export function layOut(flow: ResolvedFlow): { values: string[]; lookups: LookedUp[] } {
+  const names = stageColumns(flow).map((name) => `s.${name}`);
   let next = 0;
   const lookups: LookedUp[] = [];
   const values = flow.columns.map((column, i) => {
-    if (column.lookup === undefined) return `s.c${++next}`;
+    if (column.lookup === undefined) return names[next++]!;
     const alias = `l${i + 1}`;
-    const keys = column.lookup.by.map(() => `s.c${++next}`);
+    const keys = column.lookup.by.map(() => names[next++]!);
     const same = column.lookup.by.map(({ name }, k) => `${alias}.${ident(name)} = ${keys[k]}`).join(' and ');
     lookups.push({ column, lookup: column.lookup, alias, same, keys });
     return `${alias}.${ident(column.lookup.take)}`;
   });
-  const others = ordering(flow).map(() => `s.c${++next}`);
+  const others = ordering(flow).map(() => names[next++]!);
   return { values: [...values, ...others], lookups };
 }
 

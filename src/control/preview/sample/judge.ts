@@ -8,7 +8,7 @@ import { sqlStates } from '../../../pg/sql-states.ts';
 import type { ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../../../plan/resolved-plan.ts';
 import { planQuery } from '../../../plan/sql/query.ts';
 import { asCopied, carried, carriedFor } from '../../../plan/statements/select.ts';
-import { type LookedUp, layOut } from '../../../plan/statements/stage.ts';
+import { type LookedUp, layOut, stageColumns } from '../../../plan/statements/stage.ts';
 import { findMisfits } from './judge-types.ts';
 import type { SampledRefusal, SampledRow, SampledValue } from './types.ts';
 import { tryQuery } from './yielded.ts';
@@ -50,12 +50,13 @@ async function judgeTypes(target: Session, flow: ResolvedFlow, rows: Travelling[
   return [];
 }
 
-/** Rows with their values as the types of what they travel in, as a FROM item `s` with n and c1…cn. */
+/** Rows with their values as the types of what they travel in, as a FROM item `s` with rowfleet_row and a stage's columns. */
 async function typedRows(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string> {
   const records = rows.map(({ texts }, n): HandedRecord => [String(n), ...texts]);
   const from = await handOver(target, 'sampled', 'rows', records);
-  const fields = carried(flow).map(({ targetType }, i) => `${handed(i + 1)}::${targetType} as c${i + 1}`);
-  return `(select ${[`${handed(0)}::pg_catalog.int4 as n`, ...fields].join(', ')} from ${from} offset 0) as s`;
+  const names = stageColumns(flow);
+  const fields = carried(flow).map(({ targetType }, i) => `${handed(i + 1)}::${targetType} as ${names[i]}`);
+  return `(select ${[`${handed(0)}::pg_catalog.int4 as rowfleet_row`, ...fields].join(', ')} from ${from} offset 0) as s`;
 }
 
 async function lookUp(
@@ -69,10 +70,10 @@ async function lookUp(
   const found = await tryQuery(target, 'target', async () =>
     planQuery<{ n: number; given: boolean; found: boolean; value: string | null }>(
       target,
-      `select s.n, ${given} as given, ${looked}.there is not null as found, ${asCopied(`${looked}.taken`)} as value
+      `select s.rowfleet_row as n, ${given} as given, ${looked}.there is not null as found, ${asCopied(`${looked}.taken`)} as value
          from ${await typedRows(target, flow, rows)}
          left join lateral (select true as there, ${alias}.${ident(lookup.take)} as taken
-           from ${qualified(lookup.relation)} as ${alias} where ${same}) as ${looked} on true order by s.n`,
+           from ${qualified(lookup.relation)} as ${alias} where ${same}) as ${looked} on true order by s.rowfleet_row`,
     ),
   );
   if (found.error !== undefined) return [`${column.name} was not looked up: ${found.error.message}`];
