@@ -1,6 +1,8 @@
 import { dirname } from 'node:path';
 import { previewRun } from '../../src/control/preview/preview.ts';
 import { usageError } from '../../src/errors.ts';
+import type { Session } from '../../src/pg/session.ts';
+import type { SourceCounts } from '../../src/plan/count/source-counts.ts';
 import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import { plural } from '../units.ts';
 import { type CommonOptions, emit, say } from './command.ts';
@@ -8,9 +10,9 @@ import { type ExitCode, exitCode } from './exit-code.ts';
 import { onInterruption } from './interruption.ts';
 import type { PlanFile } from './plan-file.ts';
 import { renderActions } from './render/actions.ts';
-import { palette, wantsColor } from './render/color.ts';
+import { type Palette, palette, wantsColor } from './render/color.ts';
 import { columnsOf } from './render/columns.ts';
-import { renderForecast } from './render/forecast.ts';
+import { type CountedJoin, renderForecast, renderJoins } from './render/forecast.ts';
 import { countRefused, renderSample } from './render/sample.ts';
 import { printable } from './render/text.ts';
 import { withResolvedPlan } from './resolve-file.ts';
@@ -62,44 +64,53 @@ function endOnInterruption(): () => void {
   return release;
 }
 
-async function print(file: PlanFile, options: DryRunOptions, sample: number): Promise<void> {
-  await withResolvedPlan(file, options, 'try', async (resolved, target, source) => {
+/** The end of what is printed: whether the rows that were looked at would go in. */
+function lastLine(refused: number, { warn }: Palette): string {
+  if (refused === 0) return 'nothing was written';
+  return warn(`of the samples, ${plural(refused, 'row')} would be refused: see above; nothing was written`);
+}
+
+/** Returns how many rows of the samples would be refused. */
+function print(file: PlanFile, options: DryRunOptions, sample: number): Promise<number> {
+  const joins: CountedJoin[] = [];
+  const look = async (resolved: ResolvedPlan, target: Session, source: Session) => {
     const { actions, forecast, samples } = await previewRun(resolved, source, target, {
       sample,
       folder: dirname(file.plan.file),
     });
+    const refused = samples.reduce((sum, each) => sum + countRefused(each), 0);
     if (options.json === true) {
-      emit('dry-run', { plan: resolved, schema: file.plan.schema, ...actions, forecast });
+      emit('dry-run', { plan: resolved, schema: file.plan.schema, ...actions, joins, forecast });
       for (const each of samples) emit('sample', each);
-      return;
+      return refused;
     }
     const paint = palette(wantsColor(process.stdout, options.color));
     const order = forecast.flows.map(({ flow }) => flow);
-    const refused = samples.reduce((sum, each) => sum + countRefused(each), 0);
     say(
       ...headLines(file, resolved),
       ...renderActions(actions, order, file.plan.schema, paint),
+      ...renderJoins(joins, columnsOf(process.stdout), paint),
       ...renderForecast(forecast, columnsOf(process.stdout), paint),
       ...samples.flatMap((each) => renderSample(each, paint)),
       '',
-      ...(refused === 0
-        ? []
-        : [paint.warn(`of the samples, ${plural(refused, 'row')} would be refused: see above`)]),
-      'nothing was written',
+      lastLine(refused, paint),
     );
-  });
+    return refused;
+  };
+  const onJoin = (flow: string, counts: SourceCounts) => joins.push({ flow, ...counts });
+  return withResolvedPlan(file, options, 'try', look, { onJoin });
 }
 
 /**
  * `migrate --dry-run`: preflight as in a real run, then what it would execute, what that will come to, and some rows before and after.
- * Nothing is written to either database: schema files are tried in a transaction that is rolled back.
+ * Nothing is written to either database: schema files are tried in a transaction that is rolled back. Ends as the run would at best:
+ * with findings where a row of a sample would be refused.
  */
 export async function dryRun(file: PlanFile, options: DryRunOptions): Promise<ExitCode> {
   const sample = sampleOf(options);
   const release = endOnInterruption();
   try {
-    await print(file, options, sample);
-    return exitCode.verified;
+    return (await print(file, options, sample)) === 0 ? exitCode.verified : exitCode.findings;
   } finally {
     release();
   }

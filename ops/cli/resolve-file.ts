@@ -3,11 +3,14 @@ import { beforeAnything } from '../../src/pg/connection-error.ts';
 import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { openSession, type Session } from '../../src/pg/session.ts';
 import { type SchemaFileError, schemaIsMissing, tryApplySchema } from '../../src/plan/apply-schema.ts';
+import type { CountOptions } from '../../src/plan/count/counting.ts';
 import type { PlanProblem } from '../../src/plan/problems.ts';
 import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 import type { CommonOptions } from './command.ts';
 import { judge, PlanError, type PlanFile } from './plan-file.ts';
+import { writeWrapped } from './render/columns.ts';
+import { printable } from './render/text.ts';
 
 /** What becomes of the plan's `schema:` files, where the target lacks their tables. The plan is resolved behind them. */
 export type SchemaMode =
@@ -86,14 +89,34 @@ export async function withResolved<R, T>(
   }
 }
 
+/** How long counting takes before a person wonders. */
+const wonderMs = 2_000;
+
+/** Says on a terminal what rows are counted for, where that takes long. */
+function sayCounting({ json }: CommonOptions): { onBegin?: CountOptions['onBegin']; end: () => void } {
+  if (json === true || !process.stderr.isTTY) return { end: () => {} };
+  let timer: NodeJS.Timeout | undefined;
+  const end = () => clearTimeout(timer);
+  const onBegin = (what: string, seconds: number) => {
+    end();
+    const said = `counting on the source, for ${seconds} s at most: ${printable(what)}`;
+    timer = setTimeout(() => writeWrapped(process.stderr, [said]), wonderMs);
+  };
+  return { onBegin, end };
+}
+
 /** The same for the whole plan. */
 export function withResolvedPlan<T>(
   file: PlanFile,
   options: CommonOptions,
   schema: SchemaMode,
   use: (resolved: ResolvedPlan, target: Session, source: Session) => Promise<T>,
+  count: CountOptions = {},
 ): Promise<T> {
+  const { end, ...said } = sayCounting(options);
   const resolve: Resolve<ResolvedPlan> = async (source, target) =>
-    resolvePlan(file.plan, source, target, await readFilledTables(target));
+    resolvePlan(file.plan, source, target, await readFilledTables(target), { ...said, ...count }).finally(
+      end,
+    );
   return withResolved(file, options, schema, resolve, use);
 }

@@ -27,7 +27,7 @@ export function addMigrate(program: Command): void {
   withPlanOption(command)
     .option(
       '--dry-run',
-      'check everything, print each statement with its undo, the batches, the time and some rows before and after; write nothing to either database',
+      'check everything, print each statement with its undo, the batches, the time and some rows before and after; write nothing to either database, and end with 3 where a row shown would be refused',
     )
     .option('--sample <n>', 'with --dry-run: how many rows of each flow to show; 5 by default, 0 for none')
     .option('--attach', 'only start the run, and watch a fleet that is there')

@@ -1,4 +1,5 @@
 import type { FlowForecast, Forecast } from '../../../src/control/preview/forecast.ts';
+import type { SourceCounts } from '../../../src/plan/count/source-counts.ts';
 import { bytes, count, duration, plural } from '../../units.ts';
 import type { Palette } from './color.ts';
 import { left, printable, right, widthOf, wrap } from './text.ts';
@@ -45,6 +46,29 @@ function paceLines({ flows, earlier }: Forecast): string[] {
     `run ${earlier.id} copied ${count(earlier.rows)} rows in ${duration(earlier.copySeconds)} and took ${duration(earlier.elapsedSeconds)} in all`,
     `at its pace: ${seconds(earlier.copySeconds * share)} to copy, ${seconds(earlier.elapsedSeconds * share)} in all, with as many loaders on machines as busy as then`,
   ];
+}
+
+/** What a join does to the driving rows of a flow. */
+export interface CountedJoin extends SourceCounts {
+  flow: string;
+}
+
+function joinLine({ flow, driving, outputs, yielding, unmatched = 0, filtered = 0 }: CountedJoin): string {
+  const lost = [
+    ...(unmatched > 0 ? [`${count(unmatched)} meet no row`] : []),
+    ...(filtered > 0 ? [`${count(filtered)} are left out by where`] : []),
+  ];
+  const made = `give ${plural(outputs, 'row')}`;
+  if (lost.length === 0) return `  ${printable(flow)}: ${plural(driving, 'driving row')} ${made}`;
+  const all = [...lost, `${count(yielding ?? driving)} ${made}`].join(', ');
+  return `  ${printable(flow)}: of ${plural(driving, 'driving row')} ${all}`;
+}
+
+/** What joins were counted to do to driving rows, as lines. */
+export function renderJoins(joins: CountedJoin[], columns: number, paint: Palette): string[] {
+  if (joins.length === 0) return [];
+  const lines = joins.flatMap((join) => wrap(joinLine(join), columns));
+  return ['', paint.strong('joins: counted on the source'), ...lines];
 }
 
 /** What copying will come to, in the order in which flows are begun, as lines. */

@@ -100,7 +100,6 @@ export async function measureReading(
 ): Promise<Reading> {
   const { blocks, rowsPerBlock } = estimate.cut;
   const total = blocks.reduce((sum, n) => sum + n, 0);
-  if (flow.backfill !== undefined) return { kind: 'none', reason: 'its rows are updated where they stand' };
   if (total === 0) {
     const isTable = flow.leaves.every((leaf) => leaf.hasCtid);
     return { kind: 'none', reason: isTable ? 'it holds no rows' : 'it is one batch, of all rows' };

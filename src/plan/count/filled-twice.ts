@@ -62,7 +62,9 @@ export async function checkFilledTwice(
   for (const { flow, path } of updating) {
     const stored = (driving.get(flow.driving.oid) ?? []).map(({ name }) => name);
     const sql = countTwice(flow, stored);
-    const counted = await counting.count((session) => planQuery<Record<string, string>>(session, sql));
+    const counted = await counting.count(`rows that ${flow.name} would change each time`, (session) =>
+      planQuery<Record<string, string>>(session, sql),
+    );
     if (counted.kind !== 'counted') {
       const why = counted.kind === 'late' ? `that takes more than ${countedWithin} s` : 'an expression fails';
       const message = `whether a second update would change its rows again was not counted: ${why}`;

@@ -66,7 +66,9 @@ export async function checkJoins(
     let late = false;
     // Each output by its own condition: it may be what picks one of several joined rows.
     for (const { flow } of joined.filter((each) => leaderOf(each.flow) === leader.name)) {
-      const counted = await counting.count((session) => countSource(session, flow));
+      const what = `rows that the join of ${flow.name} loses or multiplies`;
+      const counted = await counting.count(what, (session) => countSource(session, flow));
+      if (counted.kind === 'counted') ctx.count.onJoin?.(flow.name, counted.value);
       const fault = counted.kind === 'counted' ? faultOfJoin(flow, counted.value) : undefined;
       if (fault) faults.push(fault);
       late ||= counted.kind === 'late';

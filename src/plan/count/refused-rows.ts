@@ -1,13 +1,14 @@
 import { type Column, readColumns } from '../../catalog/columns.ts';
 import { display, literal } from '../../pg/quote.ts';
+import type { QuarantineLimit } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import { baseType } from '../resolve/conversions.ts';
 import type { FlowResult } from '../resolve/flow.ts';
-import type { ResolvedColumn } from '../resolved-plan.ts';
+import type { ResolvedColumn, ResolvedFlow } from '../resolved-plan.ts';
 import { planQuery } from '../sql/query.ts';
 import { isConstant } from '../sql/text.ts';
-import { selectRows } from '../statements/select.ts';
+import { isCutByKey, selectRows } from '../statements/select.ts';
 import { type Counting, countedWithin } from './counting.ts';
 
 /** Values that a target column does not take, as a condition over the source, and what is said of rows that have one. */
@@ -15,7 +16,7 @@ interface Refusal {
   path: PathSegment[];
   condition: string;
   /** The rows have no key then: nothing could find them again. */
-  fatal: boolean;
+  keyless: boolean;
   message: (rows: string) => string;
   hint: string;
 }
@@ -51,14 +52,14 @@ function nulls(
   );
   if (parts.length === 0) return undefined;
   const list = parts.map(({ copyExpression }) => `(${copyExpression}\n)`).join(', ');
-  const fatal = key.includes(column.name);
+  const keyless = key.includes(column.name);
   return {
     path,
-    fatal,
+    keyless,
     condition: `pg_catalog.num_nulls(${list}) > 0`,
     message: (rows) =>
-      `${column.name} of ${display(result.target)} is ${fatal ? 'part of its key' : 'NOT NULL'}, and ${rows} give it NULL`,
-    hint: mendNulls(result, column, parts, fatal),
+      `${column.name} of ${display(result.target)} is ${keyless ? 'part of its key' : 'NOT NULL'}, and ${rows} give it NULL`,
+    hint: mendNulls(result, column, parts, keyless),
   };
 }
 
@@ -67,19 +68,19 @@ function mendNulls(
   { flow, path }: FlowResult,
   column: ResolvedColumn,
   parts: ResolvedColumn[],
-  fatal: boolean,
+  keyless: boolean,
 ): string {
   if (path[0] === 'tables')
     return 'Mend them in the source, or write a flow that leaves them out or gives them a value.';
   const grouped = (text: string) => (/^[\w."…]+$/.test(text) ? text : `(${text})`);
   const conditions = parts.map(({ expression }) => `${grouped(shown(expression))} is not null`).join(' and ');
   const ways = [
-    ...(column.lookup || fatal ? [] : [`give it a value: coalesce(${shown(column.expression)}, …)`]),
+    ...(column.lookup || keyless ? [] : [`give it a value: coalesce(${shown(column.expression)}, …)`]),
     // There is no HAVING.
     ...(flow.grouping?.kind === 'group' ? [] : [`leave them out: where: ${conditions}`]),
   ].join('; or ');
   const all = ways === '' ? 'leave them out with where' : ways;
-  return `${all[0]!.toUpperCase()}${all.slice(1)}.${fatal ? '' : ' Else they go into quarantine.'}`;
+  return `${all[0]!.toUpperCase()}${all.slice(1)}.`;
 }
 
 const textual = /^(text|character)\b/;
@@ -93,11 +94,22 @@ function labels(ctx: ResolveContext, { result, column, into, path }: Asked): Ref
   const list = known.map(literal).join(', ');
   return {
     path,
-    fatal: false,
+    keyless: false,
     condition: `(${column.copyExpression}\n)::pg_catalog.text <> all (array[${list}]::pg_catalog.text[])`,
     message: (rows) => `${rows} give ${column.name} of ${display(result.target)} what is no ${into.type}`,
-    hint: `It is one of ${known.join(', ')}: say which with case … when … then … end. Else they go into quarantine.`,
+    hint: `It is one of ${known.join(', ')}: say which with case … when … then … end.`,
   };
+}
+
+/** Whether a row that is refused can be set aside by itself: else its batch fails, and the run with it. */
+const goAlone = (flow: ResolvedFlow): boolean =>
+  !isCutByKey(flow) && flow.leaves.every(({ hasCtid }) => hasCtid);
+
+/** What becomes of rows that nobody mends. */
+function otherwise(flow: ResolvedFlow, rows: number, of: number, limit: QuarantineLimit): string {
+  if (!goAlone(flow)) return 'Else the run fails: rows of this flow cannot be set aside one by one.';
+  const stops = rows > limit.rows || rows > limit.ratio * Math.max(1000, of);
+  return `Else they go into quarantine${stops ? ', and are more than migration.quarantine_limit allows: the run would stop' : ''}.`;
 }
 
 async function countRefused(
@@ -105,17 +117,24 @@ async function countRefused(
   counting: Counting,
   { flow, target, path }: FlowResult,
   refusals: Refusal[],
+  limit: QuarantineLimit,
 ): Promise<void> {
   const list = refusals.map(({ condition }, i) => `${condition} as c${i + 1}`);
   const counts = refusals.map((_, i) => `pg_catalog.count(*) filter (where r.c${i + 1}) as c${i + 1}`);
   const sql = `select pg_catalog.count(*) as c0, ${counts.join(', ')} from (${selectRows(flow, list)}) as r`;
-  const counted = await counting.count((session) => planQuery<Record<string, string>>(session, sql));
+  const counted = await counting.count(`rows of ${flow.name} that ${display(target)} refuses`, (session) =>
+    planQuery<Record<string, string>>(session, sql),
+  );
   if (counted.kind === 'counted') {
     const [row] = counted.value.rows;
     const of = (i: number) => Number(row![`c${i}`]);
-    for (const [i, { path: at, fatal, message, hint }] of refusals.entries())
-      if (of(i + 1) > 0)
-        ctx.problems[fatal ? 'error' : 'warning'](at, message(`${n(of(i + 1))} of ${n(of(0))} rows`), hint);
+    for (const [i, { path: at, keyless, message, hint }] of refusals.entries()) {
+      const rows = of(i + 1);
+      if (rows === 0) continue;
+      const fatal = keyless || !goAlone(flow);
+      const mend = keyless ? hint : `${hint} ${otherwise(flow, rows, of(0), limit)}`;
+      ctx.problems[fatal ? 'error' : 'warning'](at, message(`${n(rows)} of ${n(of(0))} rows`), mend);
+    }
     return;
   }
   const late = counted.kind === 'late';
@@ -124,7 +143,9 @@ async function countRefused(
     `which of its rows ${display(target)} would refuse was not counted: ${
       late ? `that takes more than ${countedWithin} s` : 'an expression fails for one of them'
     }`,
-    'They are found while they are copied, and go into quarantine.',
+    goAlone(flow)
+      ? 'They are found while they are copied, and go into quarantine.'
+      : 'One of them fails the run: rows of this flow cannot be set aside one by one.',
   );
 }
 
@@ -138,6 +159,7 @@ export async function checkRefused(
   counting: Counting,
   results: FlowResult[],
   keys: ReadonlyMap<number, string[]>,
+  limit: QuarantineLimit,
 ): Promise<void> {
   const of = (pick: (result: FlowResult) => number) => [...new Set(results.map(pick))];
   const targets = await readColumns(
@@ -159,6 +181,6 @@ export async function checkRefused(
       return asked ? [nulls(asked, filled, keys.get(target.oid) ?? []), labels(ctx, asked)] : [];
     });
     const possible = refusals.filter((each) => each !== undefined);
-    if (possible.length > 0) await countRefused(ctx, counting, result, possible);
+    if (possible.length > 0) await countRefused(ctx, counting, result, possible, limit);
   }
 }

@@ -123,7 +123,10 @@ async function checkFilling(
   const apart = keys.every((each, i) => keys.slice(0, i).every((other) => keepApart(each, other)));
   if (apart && flows.every((flow, i) => isProven(flow, keys[i]!, ownKeys.get(flow.driving.oid)))) return;
   const sql = sharedBy(flows, keys);
-  const counted = await counting.count((session) => planQuery<{ rows: string; keys: string }>(session, sql));
+  const what = `rows with one key of ${display(results[0]!.target)}`;
+  const counted = await counting.count(what, (session) =>
+    planQuery<{ rows: string; keys: string }>(session, sql),
+  );
   if (counted.kind === 'counted') {
     const [row] = counted.value.rows;
     const shared = { rows: Number(row!.rows), keys: Number(row!.keys) };

@@ -96,6 +96,14 @@ export function preflightSays<T>(
   ask: (ctx: ResolveContext) => T,
 ): { answer: T; problems: PlanProblem[] } {
   const problems = new Problems({ file: '', lines: {} });
-  const answer = ask({ source, target, problems, idMaps: new Map(), filledBy: new Map(), planFile: '' });
+  const answer = ask({
+    source,
+    target,
+    problems,
+    idMaps: new Map(),
+    filledBy: new Map(),
+    count: {},
+    planFile: '',
+  });
   return { answer, problems: problems.all };
 }

@@ -2,6 +2,7 @@ import type { TypeCatalog } from '../../catalog/data-types.ts';
 import type { Relations } from '../../catalog/relations.ts';
 import type { ServerFacts } from '../../catalog/server.ts';
 import type { Session } from '../../pg/session.ts';
+import type { CountOptions } from '../count/counting.ts';
 import type { Problems } from '../problems.ts';
 import type { KnownIdMap } from './id-maps.ts';
 
@@ -34,6 +35,7 @@ export interface ResolveContext {
   planFile: string;
   /** What unfinished runs fill. */
   filledBy: FilledBy;
+  count: CountOptions;
   /** The plan's id maps, by name; undefined where something is wrong with one, which has been reported. */
   idMaps: Map<string, KnownIdMap | undefined>;
 }

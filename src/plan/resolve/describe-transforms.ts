@@ -54,6 +54,7 @@ export async function describeTransforms(
       source: await readSide(source, facts.source),
       idMaps: new Map(),
       filledBy: new Map(),
+      count: {},
       target: await readSide(target, facts.target),
       problems,
       planFile: plan.file,

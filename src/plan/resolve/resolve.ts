@@ -3,12 +3,12 @@ import { inOpenTransaction } from '../../catalog/server.ts';
 import { display, literal, qualified } from '../../pg/quote.ts';
 import type { Session } from '../../pg/session.ts';
 import { inTransaction, setSearchPath } from '../../pg/transaction.ts';
-import { Counting } from '../count/counting.ts';
+import { Counting, type CountOptions } from '../count/counting.ts';
 import { checkFilledTwice } from '../count/filled-twice.ts';
 import { checkJoins } from '../count/join-rows.ts';
 import { checkRefused } from '../count/refused-rows.ts';
 import { checkSharedKeys } from '../count/shared-keys.ts';
-import type { EndpointSpec, Plan } from '../plan.ts';
+import type { EndpointSpec, Plan, Settings } from '../plan.ts';
 import type { PlanProblem } from '../problems.ts';
 import { Problems } from '../problems.ts';
 import type { ResolvedDatabase, ResolvedFlow, ResolvedPlan, ResolvedTarget } from '../resolved-plan.ts';
@@ -41,15 +41,20 @@ async function withDrivingKeys(ctx: ResolveContext, flows: ResolvedFlow[]): Prom
 }
 
 /** Counts on the source what flows would do to their rows that the plan does not declare. */
-async function checkRows(ctx: ResolveContext, describer: Describer, results: FlowResult[]): Promise<void> {
-  const counting = new Counting(describer);
+async function checkRows(
+  ctx: ResolveContext,
+  describer: Describer,
+  results: FlowResult[],
+  { quarantineLimit }: Settings,
+): Promise<void> {
+  const counting = new Counting(describer, ctx.count);
   const keys = await readKeys(
     ctx.target.session,
     results.map(({ target }) => target.oid),
   );
   await checkJoins(ctx, counting, results);
   await checkSharedKeys(ctx, counting, results, keys);
-  await checkRefused(ctx, counting, results, keys);
+  await checkRefused(ctx, counting, results, keys, quarantineLimit);
   await checkFilledTwice(ctx, counting, results);
 }
 
@@ -146,7 +151,7 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<Resolved
   checkTogether(ctx, results);
   const flows = [...idMaps, ...results.map(({ flow }) => flow)];
   checkOrder(ctx, results, flows);
-  await checkRows(ctx, describer, results);
+  await checkRows(ctx, describer, results, plan.settings);
   const targets = await resolveTargets(ctx, results);
   await checkEmpty(ctx, plan, results, targets);
   return {
@@ -166,12 +171,14 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<Resolved
  * wrong comes in one answer. The source session must be idle; the target session may stand in a transaction of the
  * caller's, whose uncommitted tables count (`applySchema`).
  * @param filledBy runs that are not done with tables of the target, which are not to be emptied then
+ * @param count how rows are counted on the source, and who is told of it
  */
 export async function resolvePlan(
   plan: Plan,
   source: Session,
   target: Session,
   filledBy: FilledBy = new Map(),
+  count: CountOptions = {},
 ): Promise<Resolution> {
   const problems = new Problems(plan);
   if (inOpenTransaction(source)) throw new Error('resolvePlan needs a source session without a transaction');
@@ -183,6 +190,7 @@ export async function resolvePlan(
       target: await readSide(target, facts.target),
       idMaps: new Map(),
       filledBy,
+      count,
       problems,
       planFile: plan.file,
     };
