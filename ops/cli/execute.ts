@@ -12,6 +12,7 @@ import { onInterruption } from './interruption.ts';
 import { nextSteps } from './next-steps.ts';
 import type { PlanFile } from './plan-file.ts';
 import { wantsColor } from './render/color.ts';
+import { writeWrapped } from './render/columns.ts';
 import { renderSummary } from './render/summary.ts';
 import { actor } from './target.ts';
 import { watchRun } from './watch.ts';
@@ -106,7 +107,10 @@ async function conclude(
     say('', ...interruptedLines(id, site, options.attach === true));
     return code;
   }
-  say('', ...renderSummary(snapshot, findings, wantsColor(process.stdout, options.color)));
+  writeWrapped(process.stdout, [
+    '',
+    ...renderSummary(snapshot, findings, wantsColor(process.stdout, options.color)),
+  ]);
   const next = options.next === false ? [] : nextSteps(snapshot.run, site.option);
   if (next.length > 0) say('', ...next);
   return code;

@@ -4,8 +4,8 @@ import type { PlanProblem } from '../../src/plan/problems.ts';
 import { plural } from '../units.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { palette, wantsColor } from './render/color.ts';
-import { columnsOf } from './render/columns.ts';
-import { printable, wrap } from './render/text.ts';
+import { writeWrapped } from './render/columns.ts';
+import { printable } from './render/text.ts';
 
 /** An error as people and scripts get it. */
 export interface Failure {
@@ -77,7 +77,7 @@ export function printFailure(error: unknown, options: { json: boolean; color: bo
     return;
   }
   const lines = renderFailure(failure, wantsColor(process.stderr, options.color));
-  process.stderr.write(`${lines.join('\n')}\n`);
+  writeWrapped(process.stderr, lines);
   if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
 }
 
@@ -87,7 +87,7 @@ export function printWarnings(problems: PlanProblem[], color: boolean): void {
   const paint = palette(wantsColor(process.stderr, color));
   const lines = [
     `${paint.warn('note:')} ${plural(problems.length, 'remark')} on the plan`,
-    ...problems.flatMap(problemLines).flatMap((line) => wrap(line, columnsOf(process.stderr))),
+    ...problems.flatMap(problemLines),
   ];
-  process.stderr.write(`${lines.join('\n')}\n`);
+  writeWrapped(process.stderr, lines);
 }

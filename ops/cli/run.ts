@@ -10,9 +10,10 @@ function nextStep(program: Command, argv: string[]): string {
   const [verb, ...rest] = argv.slice(2);
   const plan = rest.find((word, i) => /\.ya?ml$/.test(word) && !rest[i - 1]?.startsWith('-'));
   if (plan !== undefined && !rest.includes('-c')) return `did you mean -c ${shellWord(plan)}?`;
-  return program.commands.some((command) => command.name() === verb)
-    ? `rowfleet ${verb} --help`
-    : 'rowfleet --help';
+  const command = program.commands.find((each) => each.name() === verb);
+  const below = command?.commands.find((each) => each.name() === rest[0]);
+  const known = [command, below].flatMap((each) => each?.name() ?? []);
+  return ['rowfleet', ...known, '--help'].join(' ');
 }
 
 /** Runs one command line (`argv` as in process.argv) and sets the process's exit code. Never throws. */
@@ -31,7 +32,8 @@ export async function runCommandLine(argv: string[]): Promise<void> {
     }
     // `--help` and `--version` arrive here too, with 0.
     process.exitCode = error.exitCode === 0 ? exitCode.verified : exitCode.usage;
-    if (error.exitCode === 0) return;
+    // Of a group without a command all of its help stands there already.
+    if (error.exitCode === 0 || (error.code === 'commander.help' && !json)) return;
     const hint = nextStep(program, argv);
     const message = error.message.replace(/^error: /, '');
     if (json) printFailure(usageError('USAGE', message, hint), { json, color: false });

@@ -33,13 +33,26 @@ async function refuseMissing(target: Session): Promise<void> {
 /** What becomes of id maps: they go to a schema, or with the ledger. Neither: they must not be there. */
 export type IdMapsAfter = { schema?: string; drop?: boolean };
 
+/** Schemas that go with the ledger. */
+const goingWithIt = ['rowfleet', 'rowfleet_queue'];
+
 /** New ids stand in links and exports: people say what becomes of the maps. */
 async function settleIdMaps(target: Session, { schema, drop = false }: IdMapsAfter): Promise<void> {
+  if (drop && schema !== undefined)
+    throw usageError('OPTIONS_EXCLUDE', 'id maps are either kept or dropped', 'say one of the two');
   if (drop) return;
+  if (schema !== undefined && goingWithIt.includes(schema))
+    throw usageError(
+      'ID_MAPS_KEPT',
+      `the schema ${schema} is removed`,
+      'name another one to keep id maps in',
+    );
   if (schema !== undefined) return inTransaction(target, 'read committed', () => moveIdMaps(target, schema));
   const kept = (await readIdMaps(target)).filter(({ rows }) => rows > 0);
   if (kept.length === 0) return;
-  const list = kept.map(({ name, rows }) => `${name} (${rows} keys)`).join(', ');
+  const list = kept
+    .map(({ name, rows }) => `${name} (${rows.toLocaleString('en')} ${rows === 1 ? 'key' : 'keys'})`)
+    .join(', ');
   throw usageError(
     'ID_MAPS_KEPT',
     `the ledger holds id maps: ${list}`,

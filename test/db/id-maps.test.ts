@@ -63,6 +63,9 @@ test('removing the ledger asks what becomes of id maps, and moves them where tha
     code: 'ID_MAPS_KEPT',
     message: expect.stringContaining('invoice (2 keys)'),
   });
+  // They would go with it.
+  for (const after of [{ schema: 'rowfleet' }, { schema: 'kept', drop: true }])
+    await expect(remove(after)).rejects.toMatchObject({ kind: 'usage' });
   expect(await ledgerExists(ledger.pool)).toBe(true);
   expect(await remove({ schema: 'Old keys' })).toBe(true);
   expect(await ledgerExists(ledger.pool)).toBe(false);

@@ -48,7 +48,29 @@ describe('the command line', () => {
   it('says the next step of what it cannot read, and knows a plan where it stands alone', async () => {
     expect((await run(['status', '--jsn'])).err).toMatch(/\n {2}→ rowfleet status --help\n$/);
     expect((await run(['migrate', 'plan.yaml'])).err).toMatch(/\n {2}→ did you mean -c plan\.yaml\?\n$/);
+    expect((await run(['plan', 'explain'])).err).toMatch(/→ rowfleet plan explain --help\n$/);
+    expect((await run(['plan'])).err).not.toContain('→');
     expect((await run(['resume', 'plan.yaml'])).err).toContain('→ did you mean -c plan.yaml?');
+  });
+
+  it('fits what is wrong into a terminal, and leaves lines alone that a program reads', async () => {
+    const { isTTY, columns } = process.stderr;
+    const file = aFile(
+      'name: x\nflows: [{name: a, from: b c, to: d, columns: {e: f}, transfrom: a/very/long/name/of/a/file/that.ts, jion: x}]',
+    );
+    const lines = async (as: { isTTY?: boolean; columns?: number }) => {
+      Object.assign(process.stderr, as);
+      return (await run(['plan', 'explain', '-c', file])).err.split('\n');
+    };
+    try {
+      const inTerminal = await lines({ isTTY: true, columns: 60 });
+      expect(inTerminal.filter((line) => line.length > 60 && line.trim().includes(' '))).toEqual([]);
+      const piped = await lines({ isTTY: false });
+      expect(inTerminal.length).toBeGreaterThan(piped.length);
+      expect(inTerminal.join(' ').replace(/\s+/g, ' ')).toBe(piped.join(' ').replace(/\s+/g, ' '));
+    } finally {
+      Object.assign(process.stderr, { isTTY, columns });
+    }
   });
 
   it('refuses verbs that are not built yet by name', async () => {

@@ -8,6 +8,7 @@ import { type CommonOptions, emit, perform, withCommonOptions } from '../command
 import { type DatabaseOption, readDatabaseOption } from '../database-option.ts';
 import { exitCode } from '../exit-code.ts';
 import { palette, wantsColor } from '../render/color.ts';
+import { writeWrapped } from '../render/columns.ts';
 import { open } from '../resolve-file.ts';
 
 interface GenerateOptions extends CommonOptions {
@@ -37,7 +38,11 @@ async function planFor(from: DatabaseOption, to: DatabaseOption | undefined): Pr
 function remark(lines: string[], options: CommonOptions): void {
   if (options.json === true) return;
   const paint = palette(wantsColor(process.stderr, options.color));
-  for (const line of lines) process.stderr.write(`${paint.warn('note:')} ${line}\n`);
+  if (lines.length > 0)
+    writeWrapped(
+      process.stderr,
+      lines.map((line) => `${paint.warn('note:')} ${line}`),
+    );
 }
 
 async function generate(options: GenerateOptions): Promise<GeneratedPlan> {

@@ -6,10 +6,9 @@ import { readProgress } from '../../../src/progress/snapshot.ts';
 import { type CommonOptions, emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
 import { wantsColor } from '../render/color.ts';
-import { columnsOf } from '../render/columns.ts';
+import { columnsOf, writeWrapped } from '../render/columns.ts';
 import { renderErrors } from '../render/errors.ts';
 import { renderRuns, renderStatus } from '../render/status.ts';
-import { wrap } from '../render/text.ts';
 import { runIdOf, targetOf } from '../target.ts';
 
 interface StatusOptions extends CommonOptions {
@@ -55,12 +54,7 @@ export function addStatus(program: Command): void {
         }
         const findings = await readRunFindings(ledger, runId);
         if (options.json === true) emit('status', { ...snapshot, findings });
-        else
-          say(
-            ...renderStatus(snapshot, findings, color).flatMap((line) =>
-              wrap(line, columnsOf(process.stdout)),
-            ),
-          );
+        else writeWrapped(process.stdout, renderStatus(snapshot, findings, color));
       });
       return exitCode.verified;
     }),

@@ -1,17 +1,31 @@
 import { writeFileSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { usageError } from '../../../src/errors.ts';
 import { describeTransforms } from '../../../src/plan/resolve/describe-transforms.ts';
 import { declarations } from '../../../src/transform/declarations.ts';
 import { type CommonOptions, emit, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { openPlanFile } from '../plan-file.ts';
+import { openPlanFile, shellWord } from '../plan-file.ts';
 import { withResolved } from '../resolve-file.ts';
 
 interface TypesOptions extends CommonOptions {
   config: string;
   output?: string;
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const why = code === 'ENOENT' ? 'there is no such folder' : code;
+    throw usageError(
+      'OUTPUT_FILE',
+      `${file} cannot be written: ${why}`,
+      `mkdir -p ${shellWord(dirname(file))}`,
+    );
+  }
 }
 
 /** `rowfleet types`: TypeScript types for the transforms of a plan. */
@@ -38,7 +52,7 @@ export function addTypes(program: Command): void {
           'Give one a transform: transforms/chunk.ts',
         );
       });
-      if (options.output !== undefined) writeFileSync(options.output, text);
+      if (options.output !== undefined) write(options.output, text);
       else if (options.json === true) emit('types', { text });
       else process.stdout.write(text);
       return exitCode.verified;

@@ -5,6 +5,7 @@ import { type CommonOptions, emit, perform, say, withCommonOptions, withPlanOpti
 import { exitCode } from '../exit-code.ts';
 import { openPlanFile } from '../plan-file.ts';
 import { removeQueue } from '../queue.ts';
+import { printable } from '../render/text.ts';
 
 /** `rowfleet uninstall`: removes every trace of rowfleet from a target and its queue. */
 export function addUninstall(program: Command): void {
@@ -32,7 +33,12 @@ export function addUninstall(program: Command): void {
         );
         if (options.json === true) emit('uninstalled', { target: target.label, found });
         else
-          say(found ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`);
+          say(
+            found ? `removed rowfleet from ${target.label}` : `${target.label} holds nothing of rowfleet`,
+            ...(found && options.keepIdMaps !== undefined
+              ? [`  id maps are in the schema ${printable(options.keepIdMaps)}, as tables called id_map_…`]
+              : []),
+          );
         return exitCode.verified;
       },
     ),
