@@ -101,13 +101,13 @@ function labels(ctx: ResolveContext, { result, column, into, path }: Asked): Ref
   };
 }
 
-/** Whether a row that is refused can be set aside by itself: else its batch fails, and the run with it. */
-const goAlone = (flow: ResolvedFlow): boolean =>
-  !isCutByKey(flow) && flow.leaves.every(({ hasCtid }) => hasCtid);
+/** Whether a row that is refused can be set aside, by its key or by where it stands: else its batch fails, and the run with it. */
+const goAside = (flow: ResolvedFlow): boolean =>
+  isCutByKey(flow) || flow.leaves.every(({ hasCtid }) => hasCtid);
 
 /** What becomes of rows that nobody mends. */
 function otherwise(flow: ResolvedFlow, rows: number, of: number, limit: QuarantineLimit): string {
-  if (!goAlone(flow)) return 'Else the run fails: rows of this flow cannot be set aside one by one.';
+  if (!goAside(flow)) return 'Else the run fails: rows of a view cannot be set aside.';
   const stops = rows > limit.rows || rows > limit.ratio * Math.max(1000, of);
   return `Else they go into quarantine${stops ? ', and are more than migration.quarantine_limit allows: the run would stop' : ''}.`;
 }
@@ -131,7 +131,7 @@ async function countRefused(
     for (const [i, { path: at, keyless, message, hint }] of refusals.entries()) {
       const rows = of(i + 1);
       if (rows === 0) continue;
-      const fatal = keyless || !goAlone(flow);
+      const fatal = keyless || !goAside(flow);
       const mend = keyless ? hint : `${hint} ${otherwise(flow, rows, of(0), limit)}`;
       ctx.problems[fatal ? 'error' : 'warning'](at, message(`${n(rows)} of ${n(of(0))} rows`), mend);
     }
@@ -143,9 +143,9 @@ async function countRefused(
     `which of its rows ${display(target)} would refuse was not counted: ${
       late ? `that takes more than ${countedWithin} s` : 'an expression fails for one of them'
     }`,
-    goAlone(flow)
+    goAside(flow)
       ? 'They are found while they are copied, and go into quarantine.'
-      : 'One of them fails the run: rows of this flow cannot be set aside one by one.',
+      : 'One of them fails the run: rows of a view cannot be set aside.',
   );
 }
 
