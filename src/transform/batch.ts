@@ -124,7 +124,7 @@ export class TransformBatch {
       // The first of each push is tried twice: what is not the same twice seldom is so for one row alone.
       const copy = at === 0 && this.#caller.isDirect ? structuredClone(row) : undefined;
       try {
-        const mayBeGood = this.#keepsGood([row]);
+        const mayBeGood = this.#keepsGood(row);
         const result = this.#caller.call(row);
         this.#take(isPromise(result) ? await result : result);
         if (isPromise(result)) this.#wentWell(mayBeGood);
@@ -157,7 +157,7 @@ export class TransformBatch {
     this.#count = count;
     let results: unknown[];
     try {
-      const mayBeGood = this.#keepsGood(rows);
+      const mayBeGood = this.#keepsGood(rows[0]!);
       const started = this.#caller.call(rows);
       results = this.#resultsOf(isPromise(started) ? await started : started);
       if (isPromise(started)) this.#wentWell(mayBeGood);
@@ -209,7 +209,7 @@ export class TransformBatch {
   }
 
   /** A row as it is before a call, which may change it; undefined where one is known already, or none is needed. */
-  #keepsGood([row]: InputRow[]): InputRow | undefined {
+  #keepsGood(row: InputRow): InputRow | undefined {
     return this.#transform.good === undefined && !this.#caller.isDirect ? structuredClone(row) : undefined;
   }
 

@@ -1,7 +1,10 @@
 import type { ValueName, ValueType } from './types.ts';
 
-/** Turns a value's text, as COPY writes it and not NULL, into what the function is given. */
-export type Decode = (field: string) => unknown;
+/**
+ * Turns a value's text, as COPY writes it and not NULL, into what the function is given: that from `from` to before `end`. Text
+ * is cut out only where a string is needed.
+ */
+export type Decode = (text: string, from: number, end: number) => unknown;
 
 /** What COPY TO writes for bytes that would end a field or a line. */
 const escapes: Record<string, string> = { b: '\b', f: '\f', n: '\n', r: '\r', t: '\t', v: '\v' };
@@ -27,38 +30,57 @@ for (let i = 0; i < 16; i++) hexDigits[i.toString(16).charCodeAt(0)] = i;
 // Under this, a loop is faster than the way through Node's decoder.
 const shortBytes = 128;
 
-/** The bytes of hex digits that begin at `from`. Never a Buffer, which differs from what a copy of it would be. */
-function bytesOf(hex: string, from: number): Uint8Array {
-  const length = (hex.length - from) / 2;
+/** The bytes of hex digits. Never a Buffer, which differs from what a copy of it would be. */
+function bytesOf(text: string, from: number, end: number): Uint8Array {
+  const length = (end - from) / 2;
   if (length > shortBytes) {
-    const { buffer, byteOffset } = Buffer.from(hex.slice(from), 'hex');
+    const { buffer, byteOffset } = Buffer.from(text.slice(from, end), 'hex');
     return new Uint8Array(buffer, byteOffset, length);
   }
   const bytes = new Uint8Array(length);
   for (let i = 0, at = from; i < length; i++, at += 2)
-    bytes[i] = (hexDigits[hex.charCodeAt(at)]! << 4) | hexDigits[hex.charCodeAt(at + 1)]!;
+    bytes[i] = (hexDigits[text.charCodeAt(at)]! << 4) | hexDigits[text.charCodeAt(at + 1)]!;
   return bytes;
 }
 
-const asIs: Decode = (text) => text;
-const number: Decode = (text) => Number(text);
+/** Characters of a whole number, its sign among them, that a number holds exactly. */
+const exactDigits = 15;
+const minus = 0x2d;
+const zero = 0x30;
+
+/** A whole number of no more characters. */
+function wholeNumber(text: string, from: number, end: number): number {
+  const isNegative = text.charCodeAt(from) === minus;
+  let number = 0;
+  for (let at = isNegative ? from + 1 : from; at < end; at++)
+    number = number * 10 + text.charCodeAt(at) - zero;
+  return isNegative ? -number : number;
+}
+
+const asIs: Decode = (text, from, end) => text.slice(from, end);
+const number: Decode = (text, from, end) => Number(text.slice(from, end));
+// Up to twice as quick as BigInt of the text.
+const bigint: Decode = (text, from, end) =>
+  BigInt(end - from > exactDigits ? text.slice(from, end) : wholeNumber(text, from, end));
 
 /** By type, from the value's own text (`\x6162` for bytea). */
 const ofText: Record<ValueName, Decode> = {
-  int8: (text) => BigInt(text),
-  int4: number,
-  int2: number,
-  oid: number,
+  int8: bigint,
+  int4: wholeNumber,
+  int2: wholeNumber,
+  oid: wholeNumber,
   float8: number,
   float4: number,
   numeric: asIs,
-  bool: (text) => text === 't',
-  json: (text) => JSON.parse(text),
-  bytea: (text) => bytesOf(text, 2),
+  bool: (text, from) => text.startsWith('t', from),
+  json: (text, from, end) => JSON.parse(text.slice(from, end)),
+  bytea: (text, from, end) => bytesOf(text, from + 2, end),
   timestamptz: asIs,
   plain: asIs,
   text: asIs,
 };
+
+const whole = (decode: Decode, text: string): unknown => decode(text, 0, text.length);
 
 /**
  * Elements of an array's text that begins with `{` at `at.from`, which is moved behind its `}`. A dimension's bounds are not
@@ -69,11 +91,11 @@ function elementsOf(text: string, at: { from: number }, decode: Decode): unknown
   at.from++;
   while (text[at.from] !== '}') {
     if (text[at.from] === '{') elements.push(elementsOf(text, at, decode));
-    else if (text[at.from] === '"') elements.push(decode(quotedAt(text, at)));
+    else if (text[at.from] === '"') elements.push(whole(decode, quotedAt(text, at)));
     else {
       const end = endOfElement(text, at.from);
       const element = text.slice(at.from, end);
-      elements.push(element === 'NULL' ? null : decode(element));
+      elements.push(element === 'NULL' ? null : whole(decode, element));
       at.from = end;
     }
     if (text[at.from] === ',') at.from++;
@@ -107,7 +129,7 @@ function arrayOf(text: string, decode: Decode): unknown[] {
   if (/["{N]/.test(text.slice(from + 1))) return elementsOf(text, { from }, decode);
   // Nothing quoted, nested or NULL: most arrays of numbers.
   const inner = text.slice(from + 1, -1);
-  return inner === '' ? [] : inner.split(',').map((element) => decode(element));
+  return inner === '' ? [] : inner.split(',').map((element) => whole(decode, element));
 }
 
 const mayHoldEscapes = new Set<ValueName>(['json', 'text']);
@@ -115,7 +137,9 @@ const mayHoldEscapes = new Set<ValueName>(['json', 'text']);
 /** How fields of a type are read. */
 export function decoderOf({ name, array }: ValueType): Decode {
   const decode = ofText[name];
-  if (array) return (field) => arrayOf(unescapeField(field), decode);
-  if (name === 'bytea') return (field) => bytesOf(field, 3); // its backslash is written as two
-  return mayHoldEscapes.has(name) ? (field) => decode(unescapeField(field)) : decode;
+  if (array) return (text, from, end) => arrayOf(unescapeField(text.slice(from, end)), decode);
+  if (name === 'bytea') return (text, from, end) => bytesOf(text, from + 3, end); // its backslash is written as two
+  return mayHoldEscapes.has(name)
+    ? (text, from, end) => whole(decode, unescapeField(text.slice(from, end)))
+    : decode;
 }

@@ -1,5 +1,6 @@
 import { nearest } from '../nearest.ts';
 import { encoderOf, Misfit, typeInWords } from './encode-values.ts';
+import { rowReader } from './shape.ts';
 import type { TransformOutput } from './types.ts';
 
 /** What is wrong with a returned row, for a TransformResult. */
@@ -25,25 +26,26 @@ export class RowEncoder {
   readonly #columns: TransformOutput[];
   readonly #names: string[];
   readonly #encoders: ((value: unknown) => string)[];
+  readonly #read: (row: object) => unknown[];
 
   constructor(columns: TransformOutput[]) {
     this.#columns = columns;
     this.#names = columns.map(({ name }) => name);
     this.#encoders = columns.map(({ value }) => encoderOf(value));
+    this.#read = rowReader(this.#names);
   }
 
   /** One row as a line. Throws MisfitRow. */
   encode(row: unknown): string {
     if (typeof row !== 'object' || row === null || Array.isArray(row))
       throw new MisfitRow({ expected: 'a row (an object)', found: typeInWords(row) });
-    const record = row as Record<string, unknown>;
-    const names = this.#names;
+    const values = this.#read(row);
     let line = '';
     let given = 0;
     let i = 0;
     try {
-      for (; i < names.length; i++) {
-        const value = record[names[i]!];
+      for (; i < values.length; i++) {
+        const value = values[i];
         if (value !== undefined) given++;
         if (i > 0) line += '\t';
         line += value === undefined || value === null ? this.#absent(i, value) : this.#encoders[i]!(value);
@@ -52,8 +54,8 @@ export class RowEncoder {
       throw error instanceof Misfit ? this.#misfitOf(this.#columns[i]!, error) : error;
     }
     let keys = 0;
-    for (const _ in record) keys++;
-    if (keys !== given || given === 0) this.#checkKeys(record);
+    for (const _ in row) keys++;
+    if (keys !== given || given === 0) this.#checkKeys(row as Record<string, unknown>);
     return `${line}\n`;
   }
 

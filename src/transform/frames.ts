@@ -7,19 +7,19 @@ export class FrameReader {
   #left = 0;
   /** The beginning of a header that has not arrived whole. */
   #partial: Buffer = Buffer.alloc(0);
+  /** What came is copied to, and made payload in. */
+  #room: Buffer = Buffer.alloc(0);
 
-  /** The payloads in one piece, in bytes of its own. */
+  /** The payloads in one piece. Its bytes are the reader's own, and others after the next push. */
   push(frames: Buffer): Buffer {
-    const chunk = this.#partial.length === 0 ? frames : Buffer.concat([this.#partial, frames]);
+    const chunk = this.#taken(frames);
     this.#partial = Buffer.alloc(0);
-    // Rows are moved together within one copy: quicker than copying each.
-    const payload = Buffer.from(chunk);
     let length = 0;
     let at = 0;
     while (at < chunk.length) {
       if (this.#left > 0) {
         const end = Math.min(at + this.#left, chunk.length);
-        payload.copyWithin(length, at, end);
+        chunk.copyWithin(length, at, end);
         length += end - at;
         this.#left -= end - at;
         at = end;
@@ -31,7 +31,17 @@ export class FrameReader {
         at += headerBytes;
       }
     }
-    return payload.subarray(0, length);
+    return chunk.subarray(0, length);
+  }
+
+  /** What came, behind what was left, in the one room: getting such memory anew takes longer than filling it. */
+  #taken(frames: Buffer): Buffer {
+    const before = this.#partial.length;
+    const length = before + frames.length;
+    if (this.#room.length < length) this.#room = Buffer.allocUnsafeSlow(length);
+    this.#partial.copy(this.#room);
+    frames.copy(this.#room, before);
+    return this.#room.subarray(0, length);
   }
 }
 

@@ -45,7 +45,15 @@ function misfit(value: ValueName, given: unknown, array = false) {
 describe('values are read from the text of COPY', () => {
   test.each<[ValueName, string, unknown]>([
     ['int8', '-9223372036854775808', -9223372036854775808n],
+    ['int8', '0', 0n],
+    ['int8', '999999999999999', 999999999999999n],
+    ['int8', '-99999999999999', -99999999999999n],
+    ['int8', '-999999999999999', -999999999999999n],
+    ['int8', '9007199254740993', 9007199254740993n],
+    ['int8', '-9007199254740993', -9007199254740993n],
     ['int4', '-7', -7],
+    ['int4', '-2147483648', -2147483648],
+    ['int4', '0', 0],
     ['int2', '32767', 32767],
     ['oid', '4294967295', 4294967295],
     ['float8', 'NaN', Number.NaN],
@@ -59,6 +67,8 @@ describe('values are read from the text of COPY', () => {
     ['json', 'null', null],
     ['bytea', '\\\\x00ff5c', Uint8Array.of(0, 255, 0x5c)],
     ['bytea', '\\\\x', new Uint8Array()],
+    ['bytea', `\\\\x${'ab'.repeat(128)}`, new Uint8Array(128).fill(0xab)],
+    ['bytea', `\\\\x${'ab'.repeat(129)}`, new Uint8Array(129).fill(0xab)],
     ['bytea', `\\\\x${'ab'.repeat(500)}`, new Uint8Array(500).fill(0xab)],
     ['timestamptz', '2024-02-29 12:00:00.123456+00', '2024-02-29 12:00:00.123456+00'],
     ['plain', '4a1b', '4a1b'],
@@ -66,6 +76,9 @@ describe('values are read from the text of COPY', () => {
     ['text', '\\\\N', '\\N'],
     ['text', '\\\\\\\\n\\n\\t\\r\\b\\f\\v\\\\', '\\\\n\n\t\r\b\f\v\\'],
     ['text', 'żółw 🐢', 'żółw 🐢'],
+    ['text', 'é', 'é'],
+    ['text', 'N', 'N'],
+    ['text', '\\n', '\n'],
   ])('%s %s', (type, field, value) => {
     expect(decoded(type, field)).toStrictEqual(value);
     expect(decoded(type, '\\N')).toBe(null);
@@ -108,6 +121,24 @@ describe('values are read from the text of COPY', () => {
     expect([...text].flatMap((byte) => byByte.push(Buffer.of(byte)).rows)).toEqual(rows);
   });
 
+  test('values of each kind keep their places, whatever stands before them, and each row has its own', () => {
+    const columns = [
+      input('t', 'text'),
+      input('i', 'int4'),
+      input('o', 'bool'),
+      input('b', 'bytea'),
+      input('n', 'int8'),
+      input('f', 'float8'),
+      input('a', 'int4', true),
+    ];
+    const line = (t: string) => `${t}\t-12\tt\t\\\\x0aff\t-7\t1.5\t{1,2}\n\\N\t3\tf\t\\N\t8\t-0\t\\N\n`;
+    for (const t of ['', 'abc', 'é', '€', '🐢']) {
+      const { rows } = new RowDecoder(columns).push(Buffer.from(line(t)));
+      const first = { t, i: -12, o: true, b: Uint8Array.of(10, 255), n: -7n, f: 1.5, a: [1, 2] };
+      expect(rows).toStrictEqual([first, { t: null, i: 3, o: false, b: null, n: 8n, f: -0, a: null }]);
+    }
+  });
+
   test('columns before the row are kept as text and not given to it', () => {
     const decoder = new RowDecoder([input('a', 'int4')], 2);
     expect(decoder.push(Buffer.from('(0,1)\tk\\\\1\t7\n(0,2)\t\\N\t8\n'))).toEqual({
@@ -147,14 +178,22 @@ describe('values are written as the text of COPY', () => {
     ['bool', false, 'f'],
     ['json', { a: ['x\ny\\'] }, '{"a":["x\\\\ny\\\\\\\\"]}'],
     ['json', 'text', '"text"'],
+    ['json', { 'ż"\t': 'a\nb\rc\\' }, '{"ż\\\\"\\\\t":"a\\\\nb\\\\rc\\\\\\\\"}'],
     ['json', 0, '0'],
     ['bytea', Uint8Array.of(0, 255), '\\\\x00ff'],
+    ['bytea', new Uint8Array(), '\\\\x'],
+    ['bytea', new Uint8Array(64).fill(0xc5), `\\\\x${'c5'.repeat(64)}`],
+    ['bytea', new Uint8Array(65).fill(0xc5), `\\\\x${'c5'.repeat(65)}`],
     ['bytea', Buffer.from('abc').subarray(1), '\\\\x6263'],
     ['timestamptz', new Date(Date.UTC(2024, 1, 29)), '2024-02-29T00:00:00.000Z'],
     ['timestamptz', 'now\t', 'now\\t'],
     ['text', 'a\\b\nc\td\re\b', 'a\\\\b\\nc\\td\\re\b'],
     ['text', '\\N', '\\\\N'],
     ['text', '', ''],
+    ['text', 'a\vb\fc', 'a\vb\fc'],
+    ['text', 'żółw\t🐢', 'żółw\\t🐢'],
+    ['numeric', '1\n2', '1\\n2'],
+    ['plain', 'a\tb', 'a\\tb'],
     ['plain', null, '\\N'],
   ])('%s %#', (type, value, field) => {
     expect(encoded(type, value)).toBe(field);
@@ -253,11 +292,72 @@ describe('a returned row', () => {
   });
 });
 
+// What code is generated for.
+const hostileNames = [
+  '__proto__',
+  'constructor',
+  'toString',
+  '0',
+  'a"b',
+  'a\\',
+  "'",
+  '`${1}`',
+  '\n\u2028',
+  ']: 0}); process.exit(1); ({[',
+  'żółw 🐢',
+];
+
+describe('names of columns are only names', () => {
+  test('a row has each as a key of its own', () => {
+    const decoder = new RowDecoder(hostileNames.map((name) => input(name, 'text')));
+    const { rows } = decoder.push(Buffer.from(`${hostileNames.map((_, i) => `v${i}`).join('\t')}\n`));
+    expect(Object.getPrototypeOf(rows[0])).toBe(Object.prototype);
+    const expected = new Map(hostileNames.map((name, i) => [name, `v${i}`]));
+    expect(new Map(Object.entries(rows[0]!))).toEqual(expected);
+  });
+
+  test('a returned row is asked for each, and what every object has is not meant', () => {
+    const encoder = new RowEncoder(hostileNames.map((name) => output(name, 'text')));
+    const entries = hostileNames.map((name, i) => [name, `v${i}`]);
+    expect(encoder.encode(Object.fromEntries(entries))).toBe(
+      `${entries.map(([, value]) => value).join('\t')}\n`,
+    );
+    expect(encoder.encode({ 0: 'x' })).toBe(`\\N\t\\N\t\\N\tx${'\t\\N'.repeat(7)}\n`);
+    expect(encoder.encode(Object.assign(Object.create(null), { toString: 'y' }))).toContain('\ty\t');
+  });
+
+  test('an object of a class is a row by what its class reads', () => {
+    class Made {
+      get x() {
+        return 'read';
+      }
+      y = 1;
+    }
+    expect(new RowEncoder([output('x', 'text'), output('y', 'int4')]).encode(new Made())).toBe('read\t1\n');
+  });
+});
+
 test('frames are unwrapped wherever they are cut, and wrapped again', () => {
   const frames = Buffer.concat([frameOf('abc\n'), frameOf(''), frameOf('żółw\n')]);
   for (let cut = 0; cut <= frames.length; cut++) {
     const reader = new FrameReader();
-    const parts = [reader.push(frames.subarray(0, cut)), reader.push(frames.subarray(cut))];
+    const parts = [frames.subarray(0, cut), frames.subarray(cut)].map((part) =>
+      Buffer.from(reader.push(part)),
+    );
     expect(Buffer.concat(parts).toString(), `cut at ${cut}`).toBe('abc\nżółw\n');
   }
+});
+
+test('rows longer than what comes at once are put together, though the reader uses its room again', () => {
+  const rows = ['a'.repeat(1000), 'short', 'b'.repeat(3000), ''];
+  const frames = Buffer.concat(rows.map((row) => frameOf(`${row}\n`)));
+  const given = Buffer.from(frames);
+  const reader = new FrameReader();
+  const decoder = new RowDecoder([input('x', 'text')]);
+  const read: unknown[] = [];
+  for (let at = 0; at < frames.length; at += 100)
+    read.push(...decoder.push(reader.push(frames.subarray(at, at + 100))).rows.map(({ x }) => x));
+  decoder.end();
+  expect(read).toEqual(rows);
+  expect(frames.equals(given)).toBe(true);
 });
