@@ -169,21 +169,35 @@ test('a function that is not the same twice is given up, or is a finding that sa
 
 test('groups go through a function, are explained, and are loaded again', async () => {
   await into.exec('create table sums (k int primary key, total text)');
-  write('export const sum = ({ k, n }: { k: number; n: bigint }) => ({ k, total: `${n} in all` })');
+  write(`export const sum = ({ k, n, bad }: { k: number; n: bigint; bad: boolean }) => {
+  if (bad) throw new RangeError('no such group');
+  return { k, total: n + ' in all' };
+};`);
+  await source.exec(`update item set body = 'bad' where id = 24`);
   target = await openTarget(into);
   const plan = `
 name: sums
 flows:
-  - {name: sums, from: item i, group_by: i.id % 10, to: sums, transform: make.ts#sum, columns: {k: i.id % 10, n: sum(i.id)}}`;
+  - {name: sums, from: item i, group_by: i.id % 10, to: sums, transform: make.ts#sum, columns: {k: i.id % 10, n: sum(i.id), bad: "bool_or(i.body = 'bad')"}}`;
   const runId = await target.start(source, plan, 'migrate', join(folder, 'plan.yaml'));
   target.startFleet();
+  await target.ended(runId, 'quarantined');
+  expect(
+    await rows(`select code, driving::int, convert_from(source_key, 'UTF8')::jsonb as key,
+      convert_from(trace, 'UTF8') like 'RangeError: no such group%make.ts%' as traced from rowfleet.quarantine`),
+  ).toEqual([{ code: 'TRANSFORM_THREW', driving: 300, key: { 'i.id % 10': '4' }, traced: true }]);
+  await source.exec(`update item set body = 'b24' where id = 24`);
+  await sendRefused(target.ledger, runId, { actor: 'test' }, sealFrom({}));
   const run = await target.ended(runId);
   const sums = `select id % 10 as k, sum(id) || ' in all' as total from item group by 1 order by 1`;
   const expected = (await source.query(sums)).rows;
   expect(await rows('select * from sums order by k')).toEqual(expected);
   const [explained] = await explainPlan(run.plan, await source.open(), await into.open());
   expect(explained).toMatchObject({
-    transform: { by: 'make.ts#sum', input: [{ name: 'k' }, { name: 'n', from: [{ column: 'id' }] }] },
+    transform: {
+      by: 'make.ts#sum',
+      input: [{ name: 'k' }, { name: 'n', from: [{ column: 'id' }] }, { name: 'bad' }],
+    },
     columns: [
       { name: 'k', way: 'transform', targetType: 'integer' },
       { name: 'total', way: 'transform', targetType: 'text' },

@@ -184,6 +184,52 @@ flows:
   ).toEqual(['(S7,2,1)', '(s3,10,10)', '(s7,10,9)']);
 });
 
+test('groups that fill several tables are refused together; where no group can be told, the message says by what', async () => {
+  await source.exec(`
+    create table line (id int primary key, k text, n int);
+    insert into line select i, i % 50, i from generate_series(1, 1000) i;
+    update line set n = -n where k = '7';
+    create index on line (k)`);
+  await into.exec(`
+    create table a (k text primary key, n int check (n > 0)); create table b (k text primary key, most int);
+    create table c (k int, n int)`);
+  const outputs = `
+name: both
+flows:
+  - name: line
+    from: line l
+    group_by: l.k
+    outputs:
+      - {to: a, columns: {k: l.k, n: "sum(l.n)::int"}}
+      - {to: b, columns: {k: l.k, most: max(l.n)}}`;
+  const runId = await migrate(outputs);
+  await target.ended(runId, 'quarantined');
+  const rows = await rowsOf(runId);
+  expect(rows).toMatchObject([{ driving: 20, outputs: 2, values: { sourceKey: { 'l.k': '7' } } }]);
+  await source.exec('update line set n = abs(n)');
+  await send(runId);
+  await target.ended(runId);
+  expect(await held(`select * from a join b using (k) where k = '7'`)).toEqual(['(7,9640,957)']);
+
+  await source.exec(`insert into line values (2000, 'seven', 1)`);
+  const untold = await target.start(
+    source,
+    `
+name: untold
+migration: {max_retries: 0}
+flows:
+  - {name: line, from: line l, group_by: "l.k::int", to: c, columns: {k: "l.k::int", n: "sum(l.n)::int"}}`,
+  );
+  const { error } = await target.ended(untold, 'failed');
+  expect(error).toMatchObject({
+    code: 'UNITS_UNTOLD',
+    message: expect.stringMatching(
+      /line: a group is refused \(.*22P02\)?.*, and which one cannot be told by l\.k::int: .*22P02/,
+    ),
+    hint: expect.stringContaining('rowfleet revise'),
+  });
+});
+
 test('a flow of groups that is one batch has no time limit', async () => {
   await source.exec('create table line as select i, i % 9 as k from generate_series(1, 100000) i');
   await into.exec('create table total (k int primary key, n text)');
@@ -198,20 +244,22 @@ flows:
 test('rows whose new values are refused stay as they are in place, and are updated once they are mended', async () => {
   await into.exec(`
     create table article (tenant int, id int, title text, price text, slug text, cents int check (cents < 1000000),
-      label text not null default '', unique (slug), primary key (tenant, id));
+      label text not null default '', short varchar(12), unique (slug), primary key (tenant, id));
     insert into article (tenant, id, title, price) select i % 3, i, 'title ' || i, '1.50' from generate_series(1, 6000) i;
     update article set price = 'free' where id = 70;
     update article set price = '99999999999' where id = 71;
     update article set price = '20000' where id = 72;
     update article set title = null where id = 73;
     update article set title = 'title 80' where id = 3000;
+    update article set title = 'a title too long for it' where id = 74;
+    create table twice as select 77 as id;
     update article set title = 'gone' , price = 'gone' where id = 75`);
   target = await openTarget(into);
   target.startFleet();
   const plan = `
 name: backfill
 flows:
-  - {name: article, from: article a, to: article, columns: {slug: "replace(a.title, ' ', '-')", cents: "(a.price::numeric * 100)::int", label: a.title}}`;
+  - {name: article, from: article a, join: left join twice t on t.id = a.id, to: article, columns: {short: a.title, slug: "replace(a.title, ' ', '-')", cents: "(a.price::numeric * 100)::int", label: a.title}}`;
   const runId = await target.start(into, plan);
   await target.ended(runId, 'quarantined');
   const byId = new Map((await rowsOf(runId)).map((row) => [Number(row.values!.sourceKey!.id), row]));
@@ -221,13 +269,14 @@ flows:
     return [stage, code, constraint ?? column];
   };
   expect([...byId.keys()].sort((a, b) => a - b)).toEqual(
-    [70, 71, 72, 73, 75, duplicate].sort((a, b) => a - b),
+    [70, 71, 72, 73, 74, 75, duplicate].sort((a, b) => a - b),
   );
-  expect([70, 71, 72, 73, duplicate].map(reasonOf)).toEqual([
+  expect([70, 71, 72, 73, 74, duplicate].map(reasonOf)).toEqual([
     ['extract', '22P02', 'cents'],
     ['extract', '22003', 'cents'],
     ['constraint', '23514', 'article_cents_check'],
     ['constraint', '23502', 'label'],
+    ['load', '22001', 'short'],
     ['constraint', '23505', 'article_slug_key'],
   ]);
   expect(byId.get(72)!.values).toMatchObject({
@@ -238,16 +287,16 @@ flows:
     await held(
       `select count(*) from article where slug = replace(title, ' ', '-') and cents = 150 and label = title`,
     ),
-  ).toEqual(['(5994)']);
+  ).toEqual(['(5993)']);
   expect(await held('select slug, cents, label from article where id between 70 and 73')).toEqual(
     Array(4).fill('(,,"")'),
   );
-  expect(await evidenceOf('backfill', 'article')).toMatchObject({ rows: 5994, different: 0, quarantined: 6 });
+  expect(await evidenceOf('backfill', 'article')).toMatchObject({ rows: 5993, different: 0, quarantined: 7 });
 
   // The application mends, deletes and goes on; one row is left, another is new to the quarantine.
   await into.exec(`
     update article set price = '0.50' where id in (70, 71); update article set title = 'other' where id = ${duplicate};
-    delete from article where id = 75; update article set price = 'none' where id = 76`);
+    delete from article where id = 75; insert into twice values (77); update article set price = 'none' where id = 76`);
   const edit = { id: byId.get(73)!.id, targetRows: [{ slug: 'x', cents: '1', label: 'x' }] };
   await expect(send(runId, { edits: [edit] })).rejects.toMatchObject({
     code: 'EDIT_INVALID',
@@ -275,5 +324,5 @@ flows:
       .filter(([, state]) => state === 'held')
       .map(([id]) => id)
       .sort(),
-  ).toEqual([72, 73, 76]);
+  ).toEqual([72, 73, 74, 76, 77]);
 });

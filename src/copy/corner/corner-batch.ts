@@ -10,7 +10,7 @@ import type { QuarantineLimit } from '../../plan/plan.ts';
 import { type Range, readTogether } from '../../plan/statements/select.ts';
 import type { LoadContext, LoadTally } from '../load-range.ts';
 import { corner } from './corner.ts';
-import { findFailingColumn, mayFailInExpression, readRefused } from './read-refused.ts';
+import { blameColumn, readRefused } from './read-refused.ts';
 
 /** A batch whose bad rows are to be set aside; both sessions are in its transactions. */
 export interface QuarantineContext extends LoadContext {
@@ -56,10 +56,8 @@ export async function cornerBatch(ctx: QuarantineContext, range: Range): Promise
   for (const { refusal, trace = null, ...unit } of refused) {
     ctx.signal.throwIfAborted();
     const values = await readRefused(source, flows, unit);
-    if (mayFailInExpression(flow, refusal) && values.outputs > 0) {
-      failing = await findFailingColumn(source, flows, unit, failing);
-      if (failing !== undefined) Object.assign(refusal, { column: failing, stage: 'extract' });
-    }
+    if (values.outputs > 0) await blameColumn(source, flows, unit, refusal, failing);
+    failing = refusal.column ?? failing;
     await insertRefused(target, claim, { ...refusal, trace, ...values }, seal);
     rowsQuarantined += values.outputs;
   }

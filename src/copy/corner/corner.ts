@@ -7,7 +7,7 @@ import { tryRange } from '../try-range.ts';
 import type { CornerContext, CorneredUnit } from './context.ts';
 import { halve } from './halve.ts';
 import { KeyHalver } from './halve-key.ts';
-import { gatheredRows, refusalOf } from './refusal.ts';
+import { gatheredRows, refusalOf, traceOf } from './refusal.ts';
 import { isSweepable, sweep } from './sweep.ts';
 
 export interface Cornered extends LoadTally {
@@ -135,7 +135,7 @@ export async function corner(ctx: CornerContext, range: Range): Promise<Cornered
     }
     const cut = await cutInTwo(ctx, halver, next, outcome.error);
     if (cut.kind === 'ranges') open.push(...cut.ranges.reverse());
-    else refuse({ ...cut.unit, refusal: refusalOf(outcome) });
+    else refuse({ ...cut.unit, refusal: refusalOf(outcome), trace: traceOf(outcome.error) });
   }
   await tryAgain(ctx, refused, tally);
   return { ...tally, refused: [...refused.values()] };

@@ -14,6 +14,7 @@ import {
   selectRows,
   type TidRange,
 } from '../../plan/statements/select.ts';
+import { findRefusedColumn } from '../update-range.ts';
 import type { Unit } from './context.ts';
 
 /** Bytes of JSON beyond which a row's values are not kept: the key still says which row it was. */
@@ -70,16 +71,12 @@ const rowsOf = (flow: ResolvedFlow, list: string[], range: Range): string =>
     conditions: rangeConditions(flow.alias, range),
   });
 
-/** Whether a refusal may be that of one column's expression: what is updated in place is computed and stored by one statement. */
-export const mayFailInExpression = ({ backfill }: ResolvedFlow, { stage }: Refusal): boolean =>
-  stage === 'extract' || (backfill !== undefined && stage === 'load');
-
 /**
  * The target column, or the one of a transform's input, whose expression fails on a driving row, of which join and where can be computed; undefined where
  * each alone does not.
  * @param likely tried first: rows of a batch mostly fail alike
  */
-export async function findFailingColumn(
+async function findFailingColumn(
   source: Session,
   flows: ResolvedFlow[],
   { range }: Unit,
@@ -99,6 +96,29 @@ export async function findFailingColumn(
     if ((await attempt(source, sql)) === undefined) return name;
   }
   return undefined;
+}
+
+/**
+ * Says in a refusal which column is to blame, where the server did not: its expression fails on the unit, or, in place, its
+ * value alone is not stored. What is updated in place is computed and stored by one statement.
+ * @param likely a column to be tried first
+ */
+export async function blameColumn(
+  source: Session,
+  flows: ResolvedFlow[],
+  unit: Unit,
+  refusal: Refusal,
+  likely?: string,
+): Promise<void> {
+  const [flow] = flows as [ResolvedFlow];
+  const inPlace = flow.backfill !== undefined && refusal.stage === 'load';
+  if (refusal.stage !== 'extract' && !inPlace) return;
+  const failing = await findFailingColumn(source, flows, unit, likely);
+  if (failing !== undefined) Object.assign(refusal, { column: failing, stage: 'extract' });
+  else if (inPlace) {
+    const column = await findRefusedColumn(source, flow, unit.range);
+    if (column !== undefined) refusal.column = column;
+  }
 }
 
 /** The rows that a driving row would have become, as JSON; null where they cannot be told by the source alone, or are of several tables. */

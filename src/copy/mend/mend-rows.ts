@@ -24,7 +24,7 @@ import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { unitRange } from '../../plan/statements/key-units.ts';
 import { readTogether } from '../../plan/statements/select.ts';
 import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
-import { findFailingColumn, mayFailInExpression, readRefused } from '../corner/read-refused.ts';
+import { blameColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';
 import type { LoadOutcome, LoadTally } from '../load-range.ts';
@@ -135,10 +135,7 @@ async function settle(input: MendInput, flow: ResolvedFlow, row: SentRow, result
   const found = key === undefined ? { range } : { key, range: await unitRange(source, flow, key) };
   const flows = readTogether(input.plan, flow);
   const values = await readRefused(source, flows, found);
-  if (mayFailInExpression(flow, refusal) && values.outputs > 0) {
-    const failing = await findFailingColumn(source, flows, found);
-    if (failing !== undefined) Object.assign(refusal, { column: failing, stage: 'extract' });
-  }
+  if (values.outputs > 0) await blameColumn(source, flows, found, refusal);
   await holdAgain(target, claim, row, refusal);
   await keepFound(target, row, { ...values, trace: result.trace ?? null }, seal);
 }
