@@ -102,6 +102,9 @@ const columnLines = (row: Record<string, unknown>): string[] =>
 
 const traceLines = (trace: string): string[] => trace.split('\n').map((line) => `    ${printable(line)}`);
 
+/** Rows of a group that are shown. */
+const shownRows = 10;
+
 function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
   if (values === undefined) return sealedLines(paint);
   const { sourceRow, targetRows, edited, trace } = values;
@@ -111,7 +114,12 @@ function valueLines({ values }: QuarantinedRow, paint: Palette): string[] {
     ...(trace === null ? [] : ['', paint.strong('what its transform threw'), ...traceLines(trace)]),
     '',
     paint.strong(Array.isArray(sourceRow) ? 'the rows of the group in the source' : 'the row in the source'),
-    ...(sourceRow === null ? ['    could not be read, or is too large to keep'] : rowsOf([sourceRow].flat())),
+    ...(sourceRow === null
+      ? ['    could not be read, or is too large to keep']
+      : rowsOf([sourceRow].flat().slice(0, shownRows))),
+    ...(Array.isArray(sourceRow) && sourceRow.length > shownRows
+      ? [`    … and ${plural(sourceRow.length - shownRows, 'more row')}, all in an export`]
+      : []),
     '',
     paint.strong('as it would have been loaded'),
     ...(targetRows === null
