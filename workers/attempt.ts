@@ -1,7 +1,7 @@
 import { barrier } from '../src/barrier.ts';
 import { SnapshotGone } from '../src/copy/copy-batch.ts';
 import { RowfleetError } from '../src/errors.ts';
-import { type Claim, type ClaimedTask, claimTask } from '../src/ledger/claim.ts';
+import { type Claim, type ClaimedTask, claimTask, leaseMs } from '../src/ledger/claim.ts';
 import { endBackend, failTask, type RecordedFailure, readTaskHistory } from '../src/ledger/fail-task.ts';
 import { handBackTask, PlanRevised, StaleAttempt, TaskLocked } from '../src/ledger/fence.ts';
 import { recordEvent } from '../src/ledger/runs.ts';
@@ -75,6 +75,20 @@ const claimWithinMs = 15_000;
 /** What should pass with the next snapshot or plan, and does not, is trouble that people must see. */
 const mostHandedBack = 5;
 
+/** A task whose processes go down or fall silent again and again is what takes them along. */
+const mostLost = 3;
+
+function refuseDeadly({ lost }: ClaimedTask): void {
+  if (lost < mostLost) return;
+  throw new RowfleetError(
+    'WORKER_LOST',
+    `its last ${lost} attempts were lost: their processes ended, or gave no sign of life for more than ${leaseMs / 1000} s`,
+    {
+      hint: 'see their logs: they were killed, ran out of memory, or a transform computes for seconds in one call (a smaller chunk, or an await in it, gives way); then resume',
+    },
+  );
+}
+
 /** Leaves a run's tasks to other processes for a while, and says so where people look. */
 async function leaveRun(member: Member, runId: string, reason: string): Promise<void> {
   if (!member.away.leave(runId, reason)) return;
@@ -141,6 +155,7 @@ export async function attemptTask(
       await barrier('task.claimed');
       const run = await member.plans.load(claim);
       maxRetries = run.plan.settings.maxRetries;
+      refuseDeadly(claim);
       if (signal.aborted) onLeave();
       const stop = current.abort.signal;
       const onBytes = (bytes: number) => {

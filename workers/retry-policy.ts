@@ -27,11 +27,12 @@ export interface Decision extends NextTry {
   note?: string;
 }
 
-/** Met another's lock, or the server's own fault: less of it may pass, but the size is not what failed. */
+/** Met another's lock, the server's own fault, or what ends its processes: less of it may pass, but the size is not what failed. */
 const notOfSize = new Set([
   sqlStates.lockNotAvailable,
   sqlStates.deadlockDetected,
   'LOCK_NOT_AVAILABLE',
+  'WORKER_LOST',
   sqlStates.internalError,
 ]);
 

@@ -20,6 +20,8 @@ export interface ClaimedTask {
   number: number;
   /** Earlier attempts that count against max_retries. */
   failures: number;
+  /** Attempts since the last one that came to an end of its own that were lost with their process. */
+  lost: number;
   flow: string | null;
   relation: string;
   spec: unknown;
@@ -151,7 +153,11 @@ async function take(session: Session, worker: string, task: TaskRow): Promise<Cl
          from claimed c, pg_stat_activity s where s.pid = pg_backend_pid()
        returning number
      )
-     select c.*, r.plan_hash from claimed c join rowfleet.run r on r.id = c.run_id cross join tried`,
+     select c.*, r.plan_hash, (
+              select count(*)::int from rowfleet.attempt a where a.task_id = c.id and a.outcome = 'lost' and a.number > coalesce(
+                (select max(b.number) from rowfleet.attempt b where b.task_id = c.id and b.outcome in ('done', 'failed')), 0)
+            ) as lost
+       from claimed c join rowfleet.run r on r.id = c.run_id cross join tried`,
     [task.id, task.attempt, worker, leaseMs],
   );
   const claimed = rows[0];
@@ -164,6 +170,7 @@ async function take(session: Session, worker: string, task: TaskRow): Promise<Cl
     mode: claimed.mode,
     number: claimed.attempt,
     failures: claimed.failures,
+    lost: claimed.lost,
     flow: claimed.flow,
     relation: claimed.relation,
     spec: claimed.spec,

@@ -53,6 +53,7 @@ export const failureClasses: Readonly<Record<string, FailureClass>> = {
 const ownClasses: Readonly<Record<string, FailureClass>> = {
   BATCH_TIMEOUT: 'shrink',
   LOCK_NOT_AVAILABLE: 'shrink',
+  WORKER_LOST: 'shrink',
   CONNECTION_TERMINATED: 'wait',
   SNAPSHOT_GONE: 'wait',
   TASK_LOCKED: 'wait',

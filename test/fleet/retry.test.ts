@@ -2,6 +2,7 @@ import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ErrorPattern, readErrorPatterns } from '../../src/ledger/error-patterns.ts';
 import { readHolds } from '../../src/ledger/holds.ts';
+import { runScheduler } from '../../workers/scheduler.ts';
 import { compareDatabases } from '../compare.ts';
 import { TestFleet, until } from '../fleet-processes.ts';
 import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
@@ -72,6 +73,33 @@ test('a batch that takes too long is halved until its parts do not, and nothing 
   expect(done.length).toBeGreaterThan(1);
   expect(done.every(({ state, failures }) => state === 'done' && failures === 0)).toBe(true);
   expect(await patterns(runId)).toMatchObject([{ class: 'shrink', code: 'BATCH_TIMEOUT', side: null }]);
+});
+
+test('a batch that takes its loaders along again and again counts as failed, is halved, and says so', async () => {
+  const leave = new AbortController();
+  const scheduler = runScheduler({ targetUrl: database.url, signal: leave.signal });
+  const runId = await target.start(source, plan());
+  const task = await until('a batch is cut', async () => (await batches(runId))[0]);
+  leave.abort();
+  await scheduler;
+  await target.ledger.pool.query(
+    `with lost as (update rowfleet.task set attempt = 3 where run_id = $1 and kind = 'batch' returning id, run_id)
+     insert into rowfleet.attempt (task_id, number, run_id, worker, backend_pid, backend_start, lease_until, ended_at, outcome)
+     select id, n, run_id, 'gone', 0, now(), now(), now(), 'lost' from lost, generate_series(1, 3) n`,
+    [runId],
+  );
+  target.startFleet();
+  await target.ended(runId);
+  await target.expectWhole(source);
+  expect(task.failures).toBe(0);
+  expect(await batches(runId)).toMatchObject([{ failures: 1 }, { failures: 1 }]);
+  expect(await patterns(runId)).toMatchObject([
+    {
+      class: 'shrink',
+      code: 'WORKER_LOST',
+      message: expect.stringContaining('its last 3 attempts were lost'),
+    },
+  ]);
 });
 
 test('a batch that an application keeps from its table gets through when that lets go', async () => {
