@@ -4,6 +4,9 @@ import type { ResolvedPlan } from './resolved-plan.ts';
 /** The table of the ledger that is an id map: old_1, …, new_id. */
 export const idMapTable = (name: string): RelationName => ({ schema: 'rowfleet', name: `id_map_${name}` });
 
+/** The name of the flow that fills an id map. */
+export const flowOfIdMap = (name: string): string => `id map ${name}`;
+
 /** The column of an id map that holds the part of an old key at an index. */
 export const oldColumn = (index: number): string => `old_${index + 1}`;
 

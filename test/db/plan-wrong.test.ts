@@ -107,6 +107,9 @@ flows:
   ]],
   ['a column of conflict_key', flow('from: people p', 'to: person', 'columns: {id: p.id, email: p.email}', 'on_conflict: skip', 'conflict_key: [emial]', 'order: p.id'),
     ['9 flows[0].conflict_key error: public.person has no column emial in the target | Did you mean email?']],
+  ['one that the flow of an id map has', `id_maps: {m: {from: firms f, key: f.id, new: uuid}}
+flows: [{name: id map m, from: people p, to: person, columns: {id: p.id}}]`,
+    ['4 flows[0] error: there are two flows called id map m | A table under tables is a flow of that name, and each id map has one that fills it: choose another name.']],
 ]]); // biome-ignore format: one case a line
 
 const regions = 'join: join regions r on r.id = p.region';

@@ -183,6 +183,7 @@ flows:
     ['SQL with a comma', 'flows:\n  - {name: f, from: t, to: t, columns: {id: coalesce(a, b)}}', /columns\["b\)"\] error: must be text or a number \| Quote the whole/],
     ['SQL with quotes', "flows:\n  - {name: f, from: t, to: t, columns: {id: coalesce(a, 'b')}}", /not YAML: Missing , or : .* \| Quote the whole/],
     ['a key twice', 'tables: [a]\ntables: [b]', /^4 {2}error: a key stands here a second time \|/],
+    ['a key that JavaScript would lose', flow().replace('{id: c.id}', '{id: c.id, __proto__: c.id}'), /^8 {2}error: a key cannot be called __proto__/],
     ['two documents', 'tables: [a]\n---\ntables: [b]', /^\d {2}error: the file holds more than one YAML document/],
     ['rigorous', 'migration:\n  validation_level: rigorous', /^4 migration\.validation_level error: validation_level: rigorous is not built yet \| Use basic or standard\.$/],
     ['forensic', 'migration: {validation_level: forensic}', /forensic is not built yet/],

@@ -112,6 +112,15 @@ export function readYaml(text: string, file: string): YamlDocument {
   const lineOf = (node: Node) => (node?.range ? counter.linePos(node.range[0]).line : undefined);
   const resolve = (node: unknown) => (isAlias(node) ? node.resolve(document) : node);
   walk(document.contents, [], { lineOf, resolve }, lines);
+  for (const [path, line] of Object.entries(lines))
+    if (/(^|\.)__proto__$/.test(path))
+      problems.push(
+        problem(
+          line,
+          'a key cannot be called __proto__: it would be lost on the way',
+          'Rename the column, or copy its table under tables.',
+        ),
+      );
   try {
     return { value: document.toJS({ maxAliasCount: 1000 }), lines, problems };
   } catch (error) {

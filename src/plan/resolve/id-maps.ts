@@ -1,7 +1,7 @@
 import { type Column, readUniqueKeys } from '../../catalog/columns.ts';
 import { formatTypes } from '../../catalog/data-types.ts';
 import { display } from '../../pg/quote.ts';
-import { idMapTable, newIdTypes, oldColumn } from '../id-maps.ts';
+import { flowOfIdMap, idMapTable, newIdTypes, oldColumn } from '../id-maps.ts';
 import type { IdMapSpec } from '../plan.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
@@ -120,7 +120,7 @@ async function resolveIdMap(
   const mapped = keys.map((key, i) => mapColumn(ctx, key, old[i]!, placed[i]!.path));
   if (!mapped.every((each): each is MappedColumn => each !== undefined)) return undefined;
   const flow: ResolvedFlow = {
-    name: `id map ${spec.name}`,
+    name: flowOfIdMap(spec.name),
     ...driving.frame,
     drivingKey: [],
     leaves: driving.leaves,

@@ -1,4 +1,5 @@
 import { display } from '../../pg/quote.ts';
+import { flowOfIdMap } from '../id-maps.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { Fusion, ResolvedFlow } from '../resolved-plan.ts';
 import { bareLiteral } from '../sql/text.ts';
@@ -57,7 +58,7 @@ function checkPair(ctx: ResolveContext, { flow, target, path }: FlowResult, earl
 /** Flows of one name, flows that would fill a table with the same rows, a table that would be copied into itself. */
 export function checkTogether(ctx: ResolveContext, results: FlowResult[]): void {
   const sameDatabase = ctx.source.facts.identity === ctx.target.facts.identity;
-  const names = new Set<string>();
+  const names = new Set([...ctx.idMaps.keys()].map(flowOfIdMap));
   const byTarget = new Map<number, ResolvedFlow[]>();
   for (const result of results) {
     const { flow, target, path } = result;
@@ -65,7 +66,7 @@ export function checkTogether(ctx: ResolveContext, results: FlowResult[]): void 
       ctx.problems.error(
         path,
         `there are two flows called ${flow.name}`,
-        'A table under tables is a flow of that name.',
+        'A table under tables is a flow of that name, and each id map has one that fills it: choose another name.',
       );
     names.add(flow.name);
     const earlier = byTarget.get(target.oid) ?? [];
