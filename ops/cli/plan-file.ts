@@ -6,6 +6,7 @@ import type { EndpointSpec, Plan } from '../../src/plan/plan.ts';
 import { plansFolders, plansVariable } from '../../src/plan/plans-folders.ts';
 import type { PlanProblem } from '../../src/plan/problems.ts';
 import { loadPlan } from '../../src/plan/read/parse.ts';
+import { shellWord } from '../../src/shell-word.ts';
 import { plural } from '../units.ts';
 import type { CommonOptions } from './command.ts';
 import { printWarnings } from './failure.ts';
@@ -24,10 +25,6 @@ export interface PlanFile {
   /** What a fleet needs in its environment to reach the plan's databases and its code. Holds secrets. */
   fleetEnv: Record<string, string>;
 }
-
-/** The text as one word for a shell. */
-export const shellWord = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 
 /** An error that carries everything that is wrong with a plan. */
 export class PlanError extends RowfleetError {

@@ -1,8 +1,8 @@
 import { type Command, CommanderError } from 'commander';
 import { usageError } from '../../src/errors.ts';
+import { shellWord } from '../../src/shell-word.ts';
 import { exitCode } from './exit-code.ts';
 import { exitCodeOfError, printFailure } from './failure.ts';
-import { shellWord } from './plan-file.ts';
 import { buildProgram } from './program.ts';
 
 /** What to type after a command line that commander refuses. */

@@ -1,15 +1,17 @@
 import { usageError } from '../errors.ts';
-import { cancelFlow as cancelInLedger, readFlowRest } from '../ledger/flows.ts';
+import { cancelFlow as cancelInLedger, readFlowRest, readWaiting } from '../ledger/flows.ts';
 import { liftHold } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { withdrawReloads } from '../ledger/requeue.ts';
 import type { Run } from '../ledger/runs.ts';
+import { shellWord } from '../shell-word.ts';
 import { actOn, requireFlow } from './act.ts';
 
 /**
  * Cancels one flow: batches of it that are not done end as cancelled, it gets no further work, and the run goes on; it
  * ends with a finding that says how many rows were not copied. Tells whether it was not cancelled before. Throws
- * FLOW_UNKNOWN, RUN_STATE where the run has ended, and FLOW_COPIED where there is nothing left to cancel.
+ * FLOW_UNKNOWN, RUN_STATE where the run has ended, FLOW_COPIED where there is nothing left to cancel, and FLOW_AWAITED where others
+ * look values up in what it fills.
  */
 export async function cancelFlow(ledger: Ledger, run: Run, named: string, actor: string): Promise<boolean> {
   const allowed = ['running', 'stopped', 'failed'] as const;
@@ -29,6 +31,14 @@ export async function cancelFlow(ledger: Ledger, run: Run, named: string, actor:
         'FLOW_COPIED',
         `flow ${flow} of run ${run.id} is copied already: there is nothing left to cancel`,
         `rowfleet cancel ${run.id}, without --flow, undoes the whole run`,
+      );
+    }
+    const [waiting] = await readWaiting(tx, run.id, flow);
+    if (waiting !== undefined) {
+      throw usageError(
+        'FLOW_AWAITED',
+        `flow ${waiting} of run ${run.id} looks values up in what flow ${flow} fills: without that its rows would be refused`,
+        `cancel that one before: rowfleet cancel ${run.id} --flow ${shellWord(waiting)}`,
       );
     }
     await withdrawReloads(tx, run.id, flow); // What they cover is loaded.

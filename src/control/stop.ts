@@ -1,7 +1,7 @@
 import { usageError } from '../errors.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { lockRun } from '../ledger/lock-run.ts';
-import { type Run, type RunState, recordEvent, setRunState } from '../ledger/runs.ts';
+import { type Run, type RunState, readRun, recordEvent, setRunState } from '../ledger/runs.ts';
 import { withSession } from '../pg/session.ts';
 import { inTransaction } from '../pg/transaction.ts';
 
@@ -42,9 +42,10 @@ const cancellable: readonly RunState[] = [
 export async function cancelRun(ledger: Ledger, run: Run, actor: string): Promise<void> {
   const event = 'asked for cancellation';
   if (await changeState(ledger, run.id, { from: cancellable, to: 'cancelling', actor, event })) return;
+  const { state } = await readRun(ledger.pool, run.id); // It may have ended since the caller looked.
   throw usageError(
     'RUN_ENDED',
-    `run ${run.id} is ${run.state}: there is nothing left to cancel`,
+    `run ${run.id} is ${state}: there is nothing left to cancel`,
     'see `rowfleet status`',
   );
 }

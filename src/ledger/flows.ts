@@ -192,6 +192,18 @@ export async function readFlowRest(
   return rows[0];
 }
 
+/** The flows that look values up in what a flow fills, and have rows left to copy. */
+export async function readWaiting(on: Queryable, runId: string, name: string): Promise<string[]> {
+  const { rows } = await on.query(
+    `select f.name from rowfleet.flow f
+      where f.run_id = $1 and $2 = any(f.waits_for) and not f.cancelled and (not f.cut_done or exists (
+        select from rowfleet.task t where t.run_id = f.run_id and t.flow = f.name and t.kind = 'batch' and t.state <> 'done'))
+      order by f.ordinal`,
+    [runId, name],
+  );
+  return rows.map(({ name: waiting }: { name: string }) => waiting);
+}
+
 /**
  * Cancels a flow: nothing of it is cut or claimed any more, and what waits or failed will not be done. Attempts under
  * way are given up with their next sign of life, and their batches end as cancelled too.

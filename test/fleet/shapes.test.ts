@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { cancelFlow } from '../../src/control/cancel-flow.ts';
 import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { sendRefused } from '../../src/control/quarantine.ts';
 import { type ReloadScope, reload } from '../../src/control/reload.ts';
@@ -162,6 +163,25 @@ test('a key that was not there is looked up again when its row is sent again; wh
   await target.ended(runId);
   const validation = await target.start(source, regionPlan, 'validate');
   await target.ended(validation);
+});
+
+test('a flow that others look values up in is cancelled behind them; what was cancelled is told how to take up again', async () => {
+  const runId = await migrate(regions, regionTarget, regionPlan);
+  const run = await readRun(target.ledger.pool, runId);
+  for (const flow of ['region', 'customer']) await pauseRun(target.ledger, run, { flow, actor: 'test' });
+  const cancel = (flow: string) => cancelFlow(target.ledger, run, flow, 'test');
+  await until('the flows are measured', async () => (await held('select 1 from rowfleet.flow')).length > 0);
+  await expect(cancel('region')).rejects.toMatchObject({
+    code: 'FLOW_AWAITED',
+    hint: `cancel that one before: rowfleet cancel ${runId} --flow customer`,
+  });
+  await cancel('customer');
+  await cancel('region');
+  const { error } = await target.ended(runId, 'findings');
+  expect(error?.hint).toContain(
+    `take what was cancelled up again with \`rowfleet resume -c plan.yaml ${runId} --flow region\` and \`rowfleet resume -c plan.yaml ${runId} --flow customer\``,
+  );
+  expect(error?.hint).not.toContain('--reload');
 });
 
 const contacts = `

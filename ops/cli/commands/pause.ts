@@ -1,10 +1,10 @@
 import type { Command } from 'commander';
 import { pauseRun } from '../../../src/control/pause.ts';
+import { shellWord } from '../../../src/shell-word.ts';
 import { timeOfDay } from '../../units.ts';
 import { type RunOptions, withChosenRun, withTargetOption } from '../chosen-run.ts';
 import { emit, perform, say, withCommonOptions } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { shellWord } from '../plan-file.ts';
 import { printable } from '../render/text.ts';
 import { actor, runIdOf } from '../target.ts';
 
