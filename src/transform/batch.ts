@@ -25,6 +25,8 @@ const writeLength = 1 << 16;
 /** Bytes of input that a chunk of rows is made of at most, so that memory does not depend on their width. */
 const maxChunkBytes = 16 * 2 ** 20;
 
+/** Bytes of rows that are not tried twice: their copy and comparison alone would hold up the process. */
+const tooMuchTwice = 2 ** 20;
 /** Refused rows that are gathered before they are thrown. */
 const mostGathered = 1000;
 
@@ -69,7 +71,7 @@ export class TransformBatch {
   /** Rows in hand: those that are worked on, and those that wait until a chunk is full. */
   #rows: InputRow[] = [];
   #keys: (string | null)[][] = [];
-  /** Bytes that came since a chunk was called. */
+  /** Bytes that came since the function was called. */
   #bytes = 0;
   /** What is called now: its first row among those in hand, and their number. */
   #at = 0;
@@ -97,6 +99,8 @@ export class TransformBatch {
     this.#bytes += payload.length;
     this.#rows = this.#rows.length === 0 ? rows : this.#rows.concat(rows);
     this.#keys = this.#keys.length === 0 ? keys : this.#keys.concat(keys);
+    // One row of many megabytes takes as long as thousands.
+    if (rows.length > 0 && this.#isDue()) await this.#pause();
     if (chunk === undefined) await this.#callRows();
     else await this.#callChunks(chunk, this.#bytes > maxChunkBytes);
     await this.#write();
@@ -122,7 +126,7 @@ export class TransformBatch {
       const row = rows[at]!;
       this.#at = at;
       // The first of each push is tried twice: what is not the same twice seldom is so for one row alone.
-      const copy = at === 0 && this.#caller.isDirect ? structuredClone(row) : undefined;
+      const copy = at === 0 && this.#isTriedTwice ? structuredClone(row) : undefined;
       try {
         const mayBeGood = this.#keepsGood(row);
         const result = this.#caller.call(row);
@@ -135,7 +139,12 @@ export class TransformBatch {
       // Every few rows: asking for the time costs as much as a column.
       if ((at & 7) === 7 && this.#isDue()) await this.#pause();
     }
+    if (rows.length > 0) this.#bytes = 0;
     this.#done(rows.length);
+  }
+
+  get #isTriedTwice(): boolean {
+    return this.#caller.isDirect && this.#bytes < tooMuchTwice;
   }
 
   /** Calls the function with full chunks; with `all`, also with what is left of one. */
@@ -152,7 +161,7 @@ export class TransformBatch {
   async #callChunk(from: number, count: number): Promise<void> {
     const rows = this.#rows.slice(from, from + count);
     const isFirst = this.tally.rowsIn === 0 && from === 0;
-    const copy = isFirst && this.#caller.isDirect ? structuredClone(rows) : undefined;
+    const copy = isFirst && this.#isTriedTwice ? structuredClone(rows) : undefined;
     this.#at = from;
     this.#count = count;
     let results: unknown[];

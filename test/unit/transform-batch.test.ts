@@ -70,6 +70,20 @@ async function run(transform: Transform, count: number, options: Partial<Transfo
 const thrownBy = (promise: Promise<unknown>) => promise.then(() => undefined).catch((error) => error);
 
 describe('a function per row', () => {
+  test('is called once with a row of megabytes, whose second try would hold up the process', async () => {
+    const called: number[] = [];
+    const transform = transformOf(({ n, s }: Row) => {
+      called.push(n);
+      return { a: n, b: s };
+    });
+    const batch = new TransformBatch(transform, { signal: new AbortController().signal, write: () => {} });
+    const frames = frameOf(`1\ts\n2\t${'x'.repeat(2 ** 21)}\n3\ts\n`);
+    await batch.push(frames.subarray(0, 9));
+    for (let at = 9; at < frames.length; at += 65536) await batch.push(frames.subarray(at, at + 65536));
+    await batch.end();
+    expect(called).toEqual([1, 1, 2, 3]);
+  });
+
   test('gives a row, several or none', async () => {
     const transform = transformOf(({ n, s }: Row) => {
       if (n % 4 === 0) return n % 8 === 0 ? undefined : null;
