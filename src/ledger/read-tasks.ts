@@ -123,7 +123,9 @@ export async function readTroubledBatches(
 
 /** SQL: what the attempt `a` waits for: what it says itself, else the lock that its backend stands in line for. */
 const waitingFor = `coalesce(a.waiting, (
-  select format('waiting %s s for a lock, held by %s', extract(epoch from clock_timestamp() - s.query_start)::int,
+  select format('waiting %s s for a lock%s, held by %s', extract(epoch from clock_timestamp() - s.query_start)::int,
+    (select ' on ' || l.relation::regclass from pg_locks l
+      where l.pid = s.pid and l.locktype = 'relation' and not l.granted and l.relation::regclass::text <> t.relation limit 1),
     (select string_agg(format('%s (pid %s%s)', coalesce(nullif(h.application_name, ''), h.backend_type, 'a session'), h.pid, ', ' || h.state), ', ')
        from pg_stat_activity h where h.pid = any (pg_blocking_pids(s.pid))))
     from pg_stat_activity s

@@ -125,6 +125,23 @@ describe('in the target', () => {
   });
 });
 
+test('a table that values are looked up in has to be readable, with all of its rows', async () => {
+  const body = `
+flows:
+  - {name: f, from: t, to: t, columns: {id: {lookup: secret, by: {v: t.v}, take: id}}}`;
+  await target.exec('create unique index on secret (v)');
+  expect(await said(body)).toBe('');
+  await target.exec('alter table secret enable row level security, force row level security');
+  expect(await said(body)).toMatch(
+    /columns\.id\.lookup error: row-level security of public\.secret applies to .* in the target/,
+  );
+  await target.exec('alter table secret disable row level security');
+  await target.execAsSuperuser('alter table secret owner to postgres');
+  expect(await said(body)).toMatch(
+    /columns\.id\.lookup error: .* may not read public\.secret in the target \| grant select on public\.secret to/,
+  );
+});
+
 test('encodings that cannot hold the same text are refused or warned about', async () => {
   const name = `ascii_${target.name}`;
   const latin = `latin_${target.name}`;

@@ -35,6 +35,20 @@ async function findTableToLookIn(
   const { relation } = found;
   if (!relation) return undefined;
   const name = display(relation);
+  const { role } = ctx.target.facts;
+  if (!relation.canSelect || relation.rowSecurity) {
+    const [message, hint] = relation.canSelect
+      ? [
+          `row-level security of ${name} applies to ${role} in the target`,
+          'Use its owner, or a role with BYPASSRLS.',
+        ]
+      : [
+          `${role} may not read ${name} in the target`,
+          `grant select on ${name} to ${role}, and usage on its schema.`,
+        ];
+    ctx.problems.error([...path, 'lookup'], message, hint);
+    return undefined;
+  }
   const columns = (await readColumns(ctx.target.session, [relation.oid])).get(relation.oid) ?? [];
   const names = Object.keys(spec.by);
   const by = names.map((column) => findColumn(ctx, columns, column, name, [...path, 'by', column]));
