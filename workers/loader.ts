@@ -38,7 +38,7 @@ async function copyWork(member: Member, work: Work): Promise<void> {
           const reason = `took longer than timeout_per_batch (${timeoutMs / 1000} s)`;
           timeout.abort(
             new RowfleetError('BATCH_TIMEOUT', reason, {
-              hint: 'raise migration.timeout_per_batch, or lower batch_size',
+              hint: `raise migration.timeout_per_batch, or lower batch_size${flow?.transform ? '; or what a call of its transform waits for does not come: give that a timeout of its own' : ''}`,
             }),
           );
         }, timeoutMs);

@@ -234,3 +234,24 @@ test('only a worker whose code is what the plan was checked with calls it; other
   expect(await rows(`select count(*)::int as n from made where body = 'b' || id`)).toEqual([{ n: 3000 }]);
   rmSync(elsewhere, { recursive: true });
 });
+
+test('a call that never settles is given up when the run stops, and ends with the time of its batch', async () => {
+  await into.exec('create table made (id int primary key, body text not null)');
+  await source.exec(`truncate item; insert into item values (1, 'b')`); // One block, which is not halved.
+  write('export default async (item: object) => new Promise(() => {});');
+  target = await openTarget(into);
+  const plan = planOf('make.ts').replace('500', '500, max_retries: 0, timeout_per_batch: 3s');
+  const runId = await target.start(source, plan, 'migrate', join(folder, 'plan.yaml'));
+  target.startFleet();
+  const attempts = (outcome: string) =>
+    rows(`select from rowfleet.attempt where outcome is not distinct from ${outcome}`);
+  await until('a batch is under way', async () => (await attempts('null')).length === 1);
+  await target.stop(runId);
+  await until('it is handed back', async () => (await attempts(`'handed back'`)).length === 1, 3);
+  await target.resume(runId);
+  const { error } = await target.ended(runId, 'failed');
+  expect(error).toMatchObject({
+    code: 'BATCH_TIMEOUT',
+    hint: expect.stringContaining('what a call of its transform waits for does not come'),
+  });
+});

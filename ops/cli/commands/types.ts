@@ -3,10 +3,11 @@ import { basename, dirname } from 'node:path';
 import type { Command } from 'commander';
 import { usageError } from '../../../src/errors.ts';
 import { describeTransforms } from '../../../src/plan/resolve/describe-transforms.ts';
+import { shellWord } from '../../../src/shell-word.ts';
 import { declarations } from '../../../src/transform/declarations.ts';
 import { type CommonOptions, emit, perform, withCommonOptions, withPlanOption } from '../command.ts';
 import { exitCode } from '../exit-code.ts';
-import { openPlanFile, shellWord } from '../plan-file.ts';
+import { openPlanFile } from '../plan-file.ts';
 import { withResolved } from '../resolve-file.ts';
 
 interface TypesOptions extends CommonOptions {
