@@ -43,7 +43,12 @@ beforeAll(async () => {
     create table tagged (kind text, id int, primary key (kind, id));
     create table price (rate numeric(6, 2) primary key);
     create table region (id int primary key, code text not null unique, name text);
+    create table pair (id int, a int, b int, c int, primary key (a, b, c));
   `);
+  for (const n of [1, 2])
+    await target.exec(
+      `create table wide_${n} (${Array.from({ length: 1599 }, (_, i) => `c${i + 1} int`).join(', ')})`,
+    );
 });
 
 afterAll(async () => {
@@ -62,6 +67,12 @@ async function said(body: string): Promise<string[]> {
 /** A plan of one flow, whose lines begin on line 5. */
 const flow = (...lines: string[]): string =>
   ['flows:', '  - name: f', ...lines.map((line) => `    ${line}`)].join('\n');
+
+const wideColumns = (columns: number): string =>
+  Array.from({ length: columns }, (_, i) => `c${i + 1}: p.id`).join(', ');
+const wideOutputs = [1, 2].map(
+  (n) => `  - {to: wide_${n},${n === 2 ? ' where: p.id > 1,' : ''} columns: {${wideColumns(900)}}}`,
+);
 
 const all: [title: string, cases: [what: string, body: string, expected: string[]][]][] = [];
 
@@ -170,6 +181,15 @@ flows:
     '4 id_maps.m.key error: it is NULL for 1 of the rows of public.people | Leave them out: where: p.email is not null.',
     '4 id_maps.m.key error: it is not unique in public.people: 2 rows share 1 of its values, and one old key would have several new ones | Add what tells them apart: key: [p.email, …].',
   ]],
+]]); // biome-ignore format: one case a line
+
+all.push(['more columns than PostgreSQL takes', [
+  ['in one read', flow('from: people p', 'outputs:', ...wideOutputs),
+    ['6 flows[0].outputs error: its outputs have 1,801 columns in all, and PostgreSQL reads 1,664 at once | Make some of them a flow of their own.']],
+  ['on the way through a stage', flow('from: people p', 'to: wide_1', `columns: {${wideColumns(1598)}, c1599: {lookup: pair, by: {a: p.id, b: p.boss, c: p.region}, take: id}}`),
+    ['4 flows[0] error: its rows wait in a table of 1,601 columns before they get into public.wide_1, and PostgreSQL has 1,600 at most | Look fewer values up, or join them in the source.']],
+  ['among candidates', flow('from: people p', 'to: wide_1', `columns: {${wideColumns(2)}}`, 'on_conflict: skip', 'conflict_key: [c1]', 'order: p.id'),
+    ['4 flows[0] error: its rows wait in a table of 1,601 columns before they get into public.wide_1, and PostgreSQL has 1,600 at most | Let its order have fewer expressions, or keep rows with one key out with where.']],
 ]]); // biome-ignore format: one case a line
 
 all.push(['a NOT NULL column', [

@@ -19,6 +19,7 @@ import { type FlowResult, resolveFlow } from './flow.ts';
 import { resolveIdMaps } from './id-maps.ts';
 import { resolveTables } from './tables.ts';
 import { checkOrder, checkTogether, numberFused } from './together.ts';
+import { checkWidths } from './widths.ts';
 
 /** A plan held against both catalogs. `resolved` is missing when a problem is an error. */
 export interface Resolution {
@@ -151,6 +152,7 @@ async function resolveAgainst(ctx: ResolveContext, plan: Plan): Promise<Resolved
   checkTogether(ctx, results);
   const flows = [...idMaps, ...results.map(({ flow }) => flow)];
   checkOrder(ctx, results, flows);
+  await checkWidths(ctx, results);
   await checkRows(ctx, describer, results, plan.settings);
   const targets = await resolveTargets(ctx, results);
   await checkEmpty(ctx, plan, results, targets);
