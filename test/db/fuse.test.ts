@@ -52,3 +52,34 @@ flows:
     expect(fused[1]).toEqual(fused[0]);
   },
 );
+
+test('a default that tells when a row came does not decide between rows of a flow that leaves it out', async () => {
+  await into.exec(
+    "create sequence came; create table d (k int unique, seen bigint default nextval('came'), v text)",
+  );
+  const rule = 'on_conflict: skip, conflict_key: [k], order: x.id / 2';
+  const plan = await resolveGood(
+    source,
+    into,
+    `
+name: y
+flows:
+  - {name: seen, from: a x, to: d, ${rule}, columns: {k: x.k::int, seen: x.id, v: x.v}}
+  - {name: not seen, from: a x, to: d, ${rule}, columns: {k: x.k::int, v: x.v}}`,
+  );
+  const relation = { schema: 'public', name: 'd' };
+  const session = await into.open();
+  const fused: unknown[] = [];
+  for (const direction of ['asc', 'desc']) {
+    await createLike(session, 'public.candidates', flowsInto(plan, relation));
+    await session.query(`insert into public.candidates (k, v, rowfleet_order_1, rowfleet_flow)
+      select i % 10, 'v' || i, 1, 1 from generate_series(1, 100) i order by i ${direction}`);
+    await session.query(
+      ['begin', ...fuseStatements(plan, relation, 'public.candidates'), 'commit'].join(';'),
+    );
+    fused.push((await session.query('select k, v from public.d order by k')).rows);
+    await session.query('drop table public.candidates; truncate public.d');
+  }
+  expect(fused[0]).toHaveLength(10);
+  expect(fused[1]).toEqual(fused[0]);
+});

@@ -18,14 +18,28 @@ function filled(flows: ResolvedFlow[]): Map<string, string> {
 
 const textual = /^pg_catalog\.(text|varchar)$/;
 
+/**
+ * The own values of a candidate. What its flow does not fill is left out: a default such as now() or the next number of a sequence tells
+ * when a row came.
+ */
+function ownValues(flows: ResolvedFlow[], names: string[]): string[] {
+  return names.map((name) => {
+    const filling = flows.filter(({ columns }) => columns.some((column) => column.name === name));
+    const value = `c.${ident(name)}`;
+    if (filling.length === flows.length) return value;
+    const ordinals = filling.map(({ fusion }) => fusion!.ordinal).join(', ');
+    return `case when c.${ident(flowColumn)} in (${ordinals}) then ${value} end`;
+  });
+}
+
 /** `order by` of candidates, the one that is taken first; `backwards`: the last. */
-function orderBy(order: ResolvedOrder[], columns: string[], backwards: boolean): string {
+function orderBy(order: ResolvedOrder[], own: string[], backwards: boolean): string {
   const items = order.map(({ column, descending, nullsFirst }) => {
     const value = `c.${ident(column.name)}${textual.test(column.targetType) ? ' collate pg_catalog."C"' : ''}`;
     return `${value} ${descending === backwards ? 'asc' : 'desc'} nulls ${nullsFirst === backwards ? 'last' : 'first'}`;
   });
   const direction = backwards ? 'desc' : 'asc';
-  const values = `row(${columns.join(', ')})::pg_catalog.text collate pg_catalog."C"`;
+  const values = `row(${own.join(', ')})::pg_catalog.text collate pg_catalog."C"`;
   return [...items, `c.${ident(flowColumn)} ${direction}`, `${values} ${direction}`].join(', ');
 }
 
@@ -49,11 +63,12 @@ export function fusedSelect(flows: ResolvedFlow[], candidates: string, where = '
   const keys = key.map((name) => `c.${ident(name)}`);
   const lone = `case when ${keys.map((each) => `${each} is null`).join(' or ')} then c.ctid end`;
   const columns = names.map((name) => `c.${ident(name)}`);
+  const own = ownValues(flows, names);
   const from = `from ${candidates} as c ${where}`;
   if (rule !== 'merge')
     return `select distinct on (${[...keys, lone].join(', ')}) ${columns.join(', ')} ${from}
-      order by ${[...keys, lone, orderBy(order, columns, rule === 'update')].join(', ')}`;
-  const taken = orderBy(order, columns, false);
+      order by ${[...keys, lone, orderBy(order, own, rule === 'update')].join(', ')}`;
+  const taken = orderBy(order, own, false);
   // Keys that are equal need not be the same: 1.0 and 1.00, or text that differs in case alone.
   const isExact = (name: string) =>
     flows[0]!.columns.some((column) => column.name === name && column.digest === 'native');
