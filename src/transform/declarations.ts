@@ -39,7 +39,7 @@ const heading = (
   plan: string,
 ): string => `// Made by \`rowfleet types\` from ${plan}: make it anew when the plan or a table changes.
 
-/** A value of JSON. */
+/** A value of JSON, as JSON.parse gives it: numbers beyond 2^53 are rounded. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** The second argument of every call. */

@@ -101,14 +101,16 @@ function labels(ctx: ResolveContext, { result, column, into, path }: Asked): Ref
   };
 }
 
-/** Whether a row that is refused can be set aside, by its key or by where it stands: else its batch fails, and the run with it. */
-const goAside = (flow: ResolvedFlow): boolean =>
+/** Whether what is refused can be told from the rest, and set aside: else its batch fails, and the run with it. */
+const canBeSetAside = (flow: ResolvedFlow): boolean =>
   isCutByKey(flow) || flow.leaves.every(({ hasCtid }) => hasCtid);
 
 /** What becomes of rows that nobody mends. */
 function otherwise(flow: ResolvedFlow, rows: number, of: number, limit: QuarantineLimit): string {
-  if (!goAside(flow)) return 'Else the run fails: rows of a view cannot be set aside.';
-  const stops = rows > limit.rows || rows > limit.ratio * Math.max(1000, of);
+  if (!canBeSetAside(flow)) return 'Else the run fails: nothing tells the rows of a view apart.';
+  // A group counts as one, however many of its rows are refused.
+  const single = flow.grouping?.kind !== 'window';
+  const stops = single && (rows > limit.rows || rows > limit.ratio * Math.max(1000, of));
   return `Else they go into quarantine${stops ? ', and are more than migration.quarantine_limit allows: the run would stop' : ''}.`;
 }
 
@@ -131,7 +133,7 @@ async function countRefused(
     for (const [i, { path: at, keyless, message, hint }] of refusals.entries()) {
       const rows = of(i + 1);
       if (rows === 0) continue;
-      const fatal = keyless || !goAside(flow);
+      const fatal = keyless || !canBeSetAside(flow);
       const mend = keyless ? hint : `${hint} ${otherwise(flow, rows, of(0), limit)}`;
       ctx.problems[fatal ? 'error' : 'warning'](at, message(`${n(rows)} of ${n(of(0))} rows`), mend);
     }
@@ -143,9 +145,9 @@ async function countRefused(
     `which of its rows ${display(target)} would refuse was not counted: ${
       late ? `that takes more than ${countedWithin} s` : 'an expression fails for one of them'
     }`,
-    goAside(flow)
+    canBeSetAside(flow)
       ? 'They are found while they are copied, and go into quarantine.'
-      : 'One of them fails the run: rows of a view cannot be set aside.',
+      : 'One of them fails the run: nothing tells the rows of a view apart.',
   );
 }
 
