@@ -1,7 +1,6 @@
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { findRow } from '../../src/copy/mend/find-row.ts';
 import type { SentRow } from '../../src/ledger/sent-rows.ts';
-import type { Session } from '../../src/pg/session.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { planQuery } from '../../src/plan/sql/query.ts';
 import { blockRange, copyOutStatement } from '../../src/plan/statements/select.ts';
@@ -9,24 +8,7 @@ import { withoutRows } from '../../src/plan/statements/without-rows.ts';
 import { runCheck } from '../../src/validate/run-check.ts';
 import { resolveGood } from '../plan.ts';
 import { createDatabase } from '../postgres.ts';
-
-/** The text of every statement that a session sends. */
-function statementsOf(session: Session): string[] {
-  const { connection } = session as unknown as {
-    connection: { query(text: string): void; parse(statement: { text: string }): void };
-  };
-  const texts: string[] = [];
-  const [query, parse] = [connection.query.bind(connection), connection.parse.bind(connection)];
-  vi.spyOn(connection, 'query').mockImplementation((text) => {
-    texts.push(text);
-    query(text);
-  });
-  vi.spyOn(connection, 'parse').mockImplementation((statement) => {
-    texts.push(statement.text);
-    parse(statement);
-  });
-  return texts;
-}
+import { statementsOf } from '../statements.ts';
 
 test.each([14, 18] as const)('values of rows stand in no statement: PostgreSQL %i', async (version) => {
   const [source, target] = [await createDatabase(version), await createDatabase(18)];

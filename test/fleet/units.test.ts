@@ -138,6 +138,10 @@ test('a group that is refused is set aside as one, by its whole key, and all oth
     history: [{ did: 'sent again' }, { did: expect.stringContaining('refused again') }],
   });
   await discardRefused(target.ledger, runId, { reason: 'test', actor: 'test' });
+  await source.exec(`update line set amount = '5' where id = 30012`);
+  await sendRefused(target.ledger, runId, { ids: [byHand.id], asSource: true, actor: 'test' }, seal());
+  await target.ended(runId, 'quarantined');
+  expect(await held('select * from total where customer = 1500 and rate = 2')).toEqual(['(1500,2,50,10)']);
   await reload(target.ledger, runId, { scope: 'whole', flow: 'total', actor: 'test' });
   await target.ended(runId, 'quarantined');
   expect(await held('select count(*) from total')).toEqual(['(4000)']);

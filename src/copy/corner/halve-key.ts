@@ -12,6 +12,8 @@ import { type KeyRange, rangeConditions, selectRows } from '../../plan/statement
 /** A range of units, with what all of its rows have of the key, first part first. */
 export interface NarrowedRange extends KeyRange {
   known?: (string | null)[];
+  /** The value that it was cut at last, as text. */
+  cutAt?: string;
 }
 
 /** What lies in a narrowed range. `none`: no row by now. */
@@ -72,17 +74,24 @@ export class KeyHalver {
     this.#types ??= await readKeyTypes(this.#session, this.#flow);
     const terms = keyTerms(this.#flow);
     const known = [...(range.known ?? [])];
-    for (const { sql } of terms.slice(known.length)) {
+    for (const { name, sql } of terms.slice(known.length)) {
       const { rows, nulls, same, least, middle } = await this.#spread(sql, { ...range, known });
       if (Number(rows) === 0) return { kind: 'none' };
-      const halves = (first: string, second: string): KeyHalves => {
-        const half = (sql: string) => ({ ...range, known, conditions: [...(range.conditions ?? []), sql] });
+      const halves = (first: string, second: string, cutAt?: string): KeyHalves => {
+        const { cutAt: _, conditions = [], ...rest } = range;
+        const half = (condition: string) => ({
+          ...{ ...rest, known, conditions: [...conditions, condition] },
+          ...(cutAt === undefined ? {} : { cutAt }),
+        });
         return { kind: 'halves', halves: [half(first), half(second)] };
       };
       if (nulls !== '0' && nulls !== rows) return halves(`${sql} is not null`, `${sql} is null`);
       if (nulls === '0' && !same) {
+        // A value lies above the last bound; where it does not, its text is not all of it.
+        if (range.cutAt === middle && range.known?.length === known.length)
+          throw new RowfleetError('TEXT_DIFFERS', `values of ${name} are not what their text says`);
         const bound = await this.#value(middle!, this.#types[known.length]!);
-        return halves(`${sql} < ${bound}`, `${sql} >= ${bound}`);
+        return halves(`${sql} < ${bound}`, `${sql} >= ${bound}`, middle!);
       }
       known.push(nulls === '0' ? least : null);
     }
@@ -97,11 +106,12 @@ export class KeyHalver {
     const cannotTell = (error: unknown) => ['row', 'give up'].includes(classify(error, 'source'));
     const outcome = await underSavepoint(this.#session, cannotTell, () => this.#cut(range));
     if (outcome.kind === 'done') return outcome.value;
-    const { name } = this.#flow;
+    const { name, backfill } = this.#flow;
+    const what = backfill === undefined ? 'group' : 'row';
     const terms = keyTerms(this.#flow).map((term) => term.name);
     throw new RowfleetError(
       'UNITS_UNTOLD',
-      `${name}: a group is refused (${safeMessage(refused)}), and which one cannot be told by ${terms.join(', ')}: ${safeMessage(outcome.error)}`,
+      `${name}: a ${what} is refused (${safeMessage(refused)}), and which one cannot be told by ${terms.join(', ')}: ${safeMessage(outcome.error)}`,
       {
         hint: `mend the rows in the source, or the expressions of flow ${name} and \`rowfleet revise\`; then \`rowfleet resume\``,
         cause: outcome.error,
