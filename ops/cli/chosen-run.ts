@@ -1,10 +1,14 @@
 import type { Command } from 'commander';
 import { withLedger } from '../../src/control/open.ts';
 import { chooseRun } from '../../src/control/resume.ts';
+import { usageError } from '../../src/errors.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import type { Run } from '../../src/ledger/runs.ts';
 import type { Endpoint } from '../../src/pg/endpoint.ts';
 import { resolveEndpoint } from '../../src/plan/endpoints.ts';
+import { plansFolders } from '../../src/plan/plans-folders.ts';
+import type { ResolvedFlow } from '../../src/plan/resolved-plan.ts';
+import { compileTransform } from '../../src/transform/compile.ts';
 import type { CommonOptions } from './command.ts';
 import { openPlanFile, type PlanFile } from './plan-file.ts';
 import { targetOf } from './target.ts';
@@ -37,10 +41,29 @@ export function openRunSite(options: RunOptions): RunSite {
   return { target, planName: plan.name, option, fleetEnv, file };
 }
 
-/** Throws VARIABLE_MISSING where a fleet of this process could not tell the run's databases without the plan file. */
-export function requireFleetEnvironment(site: RunSite, { plan }: Run): void {
+/** Whether a folder has the code of a transform that its plan was checked with. */
+const hasCode = (folder: string, { file, hash }: NonNullable<ResolvedFlow['transform']>): Promise<boolean> =>
+  compileTransform(folder, file).then(
+    (compiled) => compiled.hash === hash,
+    () => false,
+  );
+
+/**
+ * Whether a fleet of this process could work on the run: it would wait for ever. Throws VARIABLE_MISSING where it could not tell the
+ * run's databases without the plan file, TRANSFORM_DIFFERS where it has not the code of its transforms.
+ */
+export async function requireFleetEnvironment(site: RunSite, { id, revision, plan }: Run): Promise<void> {
   const env = { ...process.env, ...site.fleetEnv };
   for (const { endpoint } of [plan.source, plan.target]) resolveEndpoint(endpoint, env);
+  for (const transform of plan.flows.flatMap((flow) => flow.transform ?? [])) {
+    const found = await Promise.all(plansFolders(env).map((folder) => hasCode(folder, transform)));
+    if (found.includes(true)) continue;
+    throw usageError(
+      'TRANSFORM_DIFFERS',
+      `the transform ${transform.file} is not here as revision ${revision} of run ${id} was checked with it`,
+      `rowfleet revise${site.option || ' -c plan.yaml'} ${id}   takes the code as it is now into the run\nor bring it back to what it was, packages too`,
+    );
+  }
 }
 
 /** Runs `fn` with the run that a command is about: the one named, else the unfinished one of the plan or of the target. */

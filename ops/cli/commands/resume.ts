@@ -81,7 +81,7 @@ async function resume(ledger: Ledger, site: RunSite, run: Run, given: ResumeOpti
   const options = watches ? { ...given, attach: true } : given;
   if (watches && options.json !== true)
     say(`run ${run.id} is running already, with a fleet of its own: watching it (Ctrl-C leaves it alone)`);
-  if (options.attach !== true) requireFleetEnvironment(site, run);
+  if (options.attach !== true) await requireFleetEnvironment(site, run);
   await remarkOnPlan(site.file, run, options);
   await withBell(ledger, async (bell) => {
     await resumeRun(ledger, run, actor());

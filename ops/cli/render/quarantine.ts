@@ -39,8 +39,9 @@ function stateWords({ states, runId, plan }: QuarantineView): string {
 }
 
 function reasonLines(reasons: QuarantineReason[], columns: number, paint: Palette): string[] {
+  const codes = Math.max(8, ...reasons.map(({ code }) => widthOf(code)));
   const line = ([rows, stage, code, rest]: string[]) =>
-    shorten(`${right(rows!, 8)}  ${left(stage!, 10)}  ${left(code!, 8)}  ${rest}`, columns);
+    shorten(`${right(rows!, 8)}  ${left(stage!, 10)}  ${left(code!, codes)}  ${rest}`, columns);
   return [
     paint.dim(line(['rows', 'stage', 'code', 'table · constraint or column'])),
     ...reasons.flatMap((reason) => {

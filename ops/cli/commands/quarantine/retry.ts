@@ -94,7 +94,7 @@ async function retry(options: RetryOptions, given: string[]): Promise<ExitCode> 
   const named = options.from !== undefined && rows.ids === undefined ? edits.map(({ id }) => id) : rows.ids;
   return withChosenRun(options, runId, async (ledger, run, site) => {
     const goesOnBySelf = await hasFleet(ledger, run.id);
-    if (!goesOnBySelf && options.attach !== true) requireFleetEnvironment(site, run);
+    if (!goesOnBySelf && options.attach !== true) await requireFleetEnvironment(site, run);
     const request = {
       ...rows,
       ...(named && { ids: named }),
