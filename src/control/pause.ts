@@ -1,9 +1,14 @@
 import { usageError } from '../errors.ts';
-import { readCancelledFlows, takeUpFlow } from '../ledger/flows.ts';
+import { readCancelledFlows, readRowsBefore, takeUpFlow } from '../ledger/flows.ts';
 import { type Hold, liftHold, liftPauses, putHold, readHolds } from '../ledger/holds.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import { readObjects } from '../ledger/objects.ts';
 import type { Run } from '../ledger/runs.ts';
+import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import { restarting } from '../plan/restarting.ts';
+import { leaderOf } from '../plan/statements/select.ts';
+import { startAgain } from '../run/start-again.ts';
 import { actOn, requireFlow } from './act.ts';
 import { verifyAnew } from './resume.ts';
 
@@ -56,9 +61,32 @@ export async function liftPause(ledger: Ledger, run: Run, actor: string): Promis
 }
 
 /**
+ * Where a flow that is taken up again belongs to a table whose rows are fused already: that begins anew, with all that hangs on it.
+ * Returns the names of what does. Throws ROWS_BEFORE where the table held rows before the run.
+ */
+async function fuseAnew(tx: Session, { id, plan }: Run, leader: string): Promise<string[]> {
+  const own = plan.flows.filter((flow) => leaderOf(flow) === leader && flow.fusion !== undefined);
+  const fused = (await readObjects(tx, id)).filter(
+    ({ captured, phase, state }) => captured.kind === 'fusion' && phase === 'index' && state === 'back',
+  );
+  if (!own.some(({ target }) => fused.some(({ relation }) => relation === display(target)))) return [];
+  const again = restarting(plan, [leader]);
+  const before = await readRowsBefore(tx, id);
+  const held = again.find(({ target, idMap }) => idMap === undefined && before[display(target)]! > 0);
+  if (held !== undefined)
+    throw usageError(
+      'ROWS_BEFORE',
+      `${display(held.target)} is fused already, and held rows before run ${id}, so it cannot be emptied and fused anew`,
+      `cancel the run: rowfleet cancel ${id}; then start anew`,
+    );
+  await startAgain(tx, id, plan, again);
+  return again.map(({ name }) => name);
+}
+
+/**
  * Lets one flow go on: lifts its pause, or takes it up again where it was cancelled, and with it the run's checks. Tells
  * what was changed, in words; null for nothing. Throws RUN_STATE where the run has ended, FLOW_UNKNOWN, and
- * FLOW_TOO_LATE where it was cancelled and the run is past its copy.
+ * FLOW_TOO_LATE where it was cancelled and the run is past its copy, ROWS_BEFORE.
  */
 export async function resumeFlow(
   ledger: Ledger,
@@ -72,6 +100,7 @@ export async function resumeFlow(
       return { changed, result: changed };
     }
     if (!(await takeUpFlow(tx, run.id, flow))) return { changed: null, result: null };
+    const again = await fuseAnew(tx, current, flow);
     if (!['prepare', 'copy'].includes(current.phase)) {
       if (current.state === 'running') {
         throw usageError(
@@ -82,7 +111,7 @@ export async function resumeFlow(
       }
       if (current.state === 'stopped' || current.state === 'failed') await verifyAnew(tx, current);
     }
-    const changed = `took flow ${flow} up again`;
+    const changed = `took flow ${flow} up again${again.length > 1 ? `; with it ${again.join(', ')} start anew` : ''}`;
     return { changed, result: changed };
   });
 }

@@ -3,6 +3,7 @@ import type { Session } from '../pg/session.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { createLike, flowsInto, fusionInto } from '../plan/statements/fuse.ts';
 import { leaderOf } from '../plan/statements/select.ts';
+import { readCancelledFlows } from './flows.ts';
 import type { Queryable } from './ledger.ts';
 
 /** A target table whose rows are fused, and the table of the ledger that its candidates wait in. */
@@ -47,7 +48,7 @@ export async function emptyCandidates(
     if (targets.has(display(relation))) await on.query(`truncate ${qualified(candidates)}`);
 }
 
-/** Those that no refused row will come among any more: each is loaded or given up. */
+/** Those that no row will come among any more: each refused one is loaded or given up, and no flow is cancelled, which may be taken up again. */
 export async function settledCandidates(
   on: Queryable,
   runId: string,
@@ -58,8 +59,9 @@ export async function settledCandidates(
     [runId],
   );
   const open = new Set(rows.map(({ flow }: { flow: string }) => flow));
+  const cancelled = await readCancelledFlows(on, runId);
   return candidateTables(runId, plan).filter(({ relation }) =>
-    flowsInto(plan, relation).every((flow) => !open.has(leaderOf(flow))),
+    flowsInto(plan, relation).every((flow) => !open.has(leaderOf(flow)) && !cancelled.includes(flow.name)),
   );
 }
 

@@ -223,6 +223,30 @@ test.each([
   },
 );
 
+test('one of several flows that are fused is cancelled; taken up again, the table is fused anew', async () => {
+  const runId = await migrate(
+    contacts,
+    'create table contact (email text unique, name text not null, n int not null)',
+    contactPlan('update'),
+  );
+  const run = await readRun(target.ledger.pool, runId);
+  await pauseRun(target.ledger, run, { flow: 'b', actor: 'test' });
+  await until('the flows are measured', async () => (await held('select 1 from rowfleet.flow')).length > 0);
+  await cancelFlow(target.ledger, run, 'b', 'test');
+  await target.ended(runId, 'findings');
+  expect(await held(`select * from contact where email in ('e2500', 'e3500')`)).toEqual(['(e2500,a2500,1)']);
+  await expect(resumeFlow(target.ledger, run, { flow: 'b', actor: 'test' })).resolves.toBe(
+    'took flow b up again; with it a, b start anew',
+  );
+  await target.resume(runId);
+  await target.ended(runId);
+  expect(await held(`select * from contact where email in ('e1', 'e2500', 'e3500')`)).toEqual([
+    '(e1,a1,1)',
+    '(e2500,a2500,1)',
+    '(e3500,b3500,2)',
+  ]);
+});
+
 test('a range of what is computed over whole groups is not loaded again', async () => {
   const runId = await migrate(
     `create table doc (id int primary key, slug text, at int);
