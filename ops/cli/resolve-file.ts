@@ -59,10 +59,13 @@ async function resolveWith<R, T>(
   }
 }
 
-/** A session for a command. What keeps it from being opened is a usage error: nothing was done yet. */
-export const open = (endpoint: Endpoint) =>
+/** A session for a command, on its source or target. What keeps it from being opened is a usage error: nothing was done yet. */
+export const open = (endpoint: Endpoint, side: 'source' | 'target') =>
   openSession(endpoint, 'rowfleet cli').catch((error) => {
-    throw beforeAnything(error);
+    const refused = beforeAnything(error);
+    if (refused instanceof Error)
+      refused.message = refused.message.replace(/^cannot connect to /, `$&the ${side} `);
+    throw refused;
   });
 
 /**
@@ -76,9 +79,9 @@ export async function withResolved<R, T>(
   resolve: Resolve<R>,
   use: (resolved: R, target: Session, source: Session) => Promise<T>,
 ): Promise<T> {
-  const source = await open(file.source);
+  const source = await open(file.source, 'source');
   try {
-    const target = await open(file.target);
+    const target = await open(file.target, 'target');
     try {
       return await resolveWith(file, { source, target }, options, schema, resolve, use);
     } finally {

@@ -15,7 +15,7 @@ function refuse(file: string, why: string): never {
   throw new TransformCode(
     'TRANSFORM_FILE',
     `the transform ${file} ${why}`,
-    'Code that a plan names lies below the folder of the plan: transforms/chunk.ts, or transforms/chunk.ts#name.',
+    'Code that a plan names lies below the folder of the plan: transforms/chunk.ts, or transforms/chunk.ts#name. `rowfleet types` prints types to write it with.',
   );
 }
 

@@ -265,7 +265,7 @@ test('the command takes a URL, settings, a variable or -, and never prints what 
     [['--from', empty.url], `the source database ${empty.name} holds no tables`],
     [['--from', source.url, '--to', empty.url], `the target database ${empty.name} holds no tables`],
     [['--from', source.url.replace(secret, 'wrong')], 'the password is wrong'],
-    [['--from', 'postgres://u:s3cret@127.0.0.1:1/old'], 'cannot connect to 127.0.0.1:1/old'],
+    [['--from', 'postgres://u:s3cret@127.0.0.1:1/old'], 'cannot connect to the source 127.0.0.1:1/old'],
     [['--from', 'host=x password=s3cret oops'], 'the connection settings are malformed'],
     [['--from', '${NOWHERE}'], 'NOWHERE is not set'],
     [['--to', source.url], '--to needs --from'],

@@ -183,6 +183,14 @@ flows:
   ]],
 ]]); // biome-ignore format: one case a line
 
+all.push(['whole numbers that are divided', [
+  ['before they get where a fraction is kept', flow('from: people p', 'to: price', 'columns: {rate: p.id * 4 / 2}'),
+    ['7 flows[0].columns.rate warning: integer is divided by integer: what is behind the point is cut off before it gets into numeric(6,2) | Where it counts, divide by a numeric: … / 100.0.',
+     '7 flows[0].columns.rate warning: integer into numeric(6,2): values beyond its range are refused | A row that is refused is set aside, in quarantine.']],
+  ['by what keeps it', flow('from: people p', 'to: price', 'columns: {rate: p.id / 4.0}'),
+    ['7 flows[0].columns.rate warning: numeric into numeric(6,2): what does not fit is rounded without an error; values beyond its range are refused | The validator compares with the converted value. A row that is refused is set aside, in quarantine.']],
+]]); // biome-ignore format: one case a line
+
 all.push(['more columns than PostgreSQL takes', [
   ['in one read', flow('from: people p', 'outputs:', ...wideOutputs),
     ['6 flows[0].outputs error: its outputs have 1,801 columns in all, and PostgreSQL reads 1,664 at once | Make some of them a flow of their own.']],

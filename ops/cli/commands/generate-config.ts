@@ -21,9 +21,9 @@ async function planFor(from: DatabaseOption, to: DatabaseOption | undefined): Pr
     source: `\${${from.variable}}`,
     target: `\${${to?.variable ?? 'TARGET_DATABASE_URL'}}`,
   };
-  const source = await open(from.endpoint);
+  const source = await open(from.endpoint, 'source');
   try {
-    const target = to && (await open(to.endpoint));
+    const target = to && (await open(to.endpoint, 'target'));
     try {
       return await generatePlan(source, target, references);
     } finally {

@@ -4,7 +4,7 @@ import { nearest } from '../../nearest.ts';
 import { ident } from '../../pg/quote.ts';
 import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedColumn } from '../resolved-plan.ts';
-import { bareLiteral } from '../sql/text.ts';
+import { bareLiteral, lex } from '../sql/text.ts';
 import type { ResolveContext } from './context.ts';
 import { baseType, convert, isBuiltin, missingLabels } from './conversions.ts';
 import { comparable, digestOf, travelsInBinary } from './digests.ts';
@@ -76,6 +76,18 @@ function warnOfLoss(
   ctx.problems.warning(path, message, hints.join(' '));
 }
 
+/** Warns of whole numbers that are divided on their way into a column that would keep the fraction. */
+function warnOfDivision(ctx: ResolveContext, given: TypedExpression, column: Column, path: PathSegment[]) {
+  const keepsFraction = /^(numeric(?!\(\d+,0\))|real|double precision)/.test(column.type);
+  if (!keepsFraction || !/^(smallint|integer|bigint)$/.test(given.type)) return;
+  if (!lex(given.expression).tokens.some(({ text }) => text === '/')) return;
+  ctx.problems.warning(
+    path,
+    `${given.type} is divided by ${given.type}: what is behind the point is cut off before it gets into ${column.type}`,
+    'Where it counts, divide by a numeric: … / 100.0.',
+  );
+}
+
 /** Reports a literal that its column takes from no row: NULL where there must be a value, or what is no label of an enum. */
 function checkLiteral(
   { problems }: ResolveContext,
@@ -127,6 +139,7 @@ export function mapColumn(
   const cast = conversion.kind === 'cast';
   if (!literal) {
     checkMeaning(ctx, from, column, path);
+    warnOfDivision(ctx, given, column, path);
     warnOfLoss(ctx, given, column, 'warning' in conversion ? conversion.warning : undefined, path);
   }
   const copyExpression = cast ? `(${given.expression}\n)::${conversion.cast}` : given.expression;
