@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
 import { previewRun } from '../../src/control/preview/preview.ts';
 import { usageError } from '../../src/errors.ts';
+import { display } from '../../src/pg/quote.ts';
 import type { Session } from '../../src/pg/session.ts';
 import type { SourceCounts } from '../../src/plan/count/source-counts.ts';
 import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
@@ -43,12 +44,13 @@ function databaseLine(role: string, label: string, version: number, encoding: st
 }
 
 function headLines(file: PlanFile, resolved: ResolvedPlan): string[] {
-  const { settings, source, target } = resolved;
+  const { settings, source, target, flows } = resolved;
+  const tables = new Set(flows.flatMap((flow) => (flow.idMap ? [] : display(flow.target))));
   return [
     `plan ${printable(resolved.name)} is in order`,
     databaseLine('source', file.source.label, source.version, source.encoding),
     databaseLine('target', file.target.label, target.version, target.encoding),
-    `  ${plural(resolved.flows.length, 'flow')} into ${plural(resolved.targets.length, 'table')}, ` +
+    `  ${plural(flows.length, 'flow')} into ${plural(tables.size, 'table')}, ` +
       `${plural(settings.parallelWorkers, 'loader')}, validation ${settings.validationLevel}`,
   ];
 }

@@ -131,7 +131,7 @@ describe.each([
   test('shows each row before and after, also one that is left out', () => {
     const { rows } = sampleOf('items');
     expect(rows[0]!.before.map(({ column }) => column)).toContain('divisor');
-    expect(afterOf(sampleOf('items'))[0]).toBe('1 fine 1.5 good ab 1 43 100');
+    expect(afterOf(sampleOf('items'))[0]).toBe('1 fine 1.50 good ab 1 43 100');
     expect(rows[10]!.outputs[0]).toMatchObject({ rows: [], none: 'left out by where' });
     expect(afterOf(sampleOf('viewed'))[0]).toBe('1 fine');
   });
@@ -180,5 +180,26 @@ test('calls transforms: rows, none, and why one is refused', async () => {
     );
   } finally {
     await Promise.all([source.drop(), target.drop()]);
+  }
+});
+
+test('what an in-place backfill reads is measured like any other flow', async () => {
+  const database = await createDatabase(18);
+  try {
+    await database.exec(`create table t (id int primary key, a text, b text);
+      insert into t select n, 'a' || n from generate_series(1, 5000) n; analyze t`);
+    const plan = await resolveGood(
+      database,
+      database,
+      'flows: [{name: f, from: t t, to: t, columns: {b: upper(t.a)}}]',
+    );
+    const [s, t] = [await database.open(), await database.open()];
+    const { forecast } = await inTransaction(t, 'read committed, read only', () =>
+      previewRun(plan, s, t, { sample: 0, folder: '.' }),
+    );
+    expect(forecast.flows[0]).toMatchObject({ seconds: expect.any(Number), reading: { kind: 'measured' } });
+    expect(forecast.flows[0]!.rows).toBe(5000);
+  } finally {
+    await database.drop();
   }
 });

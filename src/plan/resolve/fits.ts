@@ -98,7 +98,7 @@ function tooLong(from: Scalar, to: Scalar): string | undefined {
   const length = lengthOf(from);
   const most = to.typmod - 4;
   return length !== undefined && length > most
-    ? `values longer than ${most} characters are refused`
+    ? `values longer than ${most} ${most === 1 ? 'character' : 'characters'} are refused`
     : undefined;
 }
 

@@ -50,6 +50,29 @@ async function judgeTypes(target: Session, flow: ResolvedFlow, rows: Travelling[
   return [];
 }
 
+/** Values as the target's types make them: rounded, padded, and as these write them. */
+async function settle(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string[]> {
+  const own = flow.columns
+    .flatMap((column) => carriedFor(column).map(({ targetType }) => ({ column, targetType })))
+    .flatMap(({ column: { name, lookup }, targetType }, i) =>
+      lookup ? [] : [{ name, sql: asCopied(`${handed(i + 1)}::${targetType}`) }],
+    );
+  if (own.length === 0 || rows.length === 0) return [];
+  const records = rows.map(({ texts }, n): HandedRecord => [String(n), ...texts]);
+  const found = await tryQuery(target, 'target', async () =>
+    planQuery<{ n: number; values: (string | null)[] }>(
+      target,
+      `select ${handed(0)}::pg_catalog.int4 as n, array[${own.map(({ sql }) => sql).join(', ')}]::pg_catalog.text[] as values
+         from ${await handOver(target, 'sampled', 'rows', records)}`,
+    ),
+  );
+  if (found.error !== undefined) return [`values are shown as they came: ${found.error.message}`];
+  for (const { n, values } of found.value.rows)
+    for (const [i, { name }] of own.entries())
+      rows[n]!.row.values.find(({ column }) => column === name)!.value = values[i]!;
+  return [];
+}
+
 /** Rows with their values as the types of what they travel in, as a FROM item `s` with rowfleet_row and a stage's columns. */
 async function typedRows(target: Session, flow: ResolvedFlow, rows: Travelling[]): Promise<string> {
   const records = rows.map(({ texts }, n): HandedRecord => [String(n), ...texts]);
@@ -162,7 +185,7 @@ const inOrder = ({ row }: Travelling): boolean => row.refusals.length === 0;
 
 /**
  * Says of rows that a flow yields what the target would make of them, and nothing is written: types, keys that are looked up, NOT NULL, CHECK
- * and unique keys. `target` is in a transaction with the plan's search_path. Rows come back as they were given.
+ * and unique keys. `target` is in a transaction with the plan's search_path. Rows come back in their order, with values as the target will hold them.
  * @param yielded of each row the texts of what travels
  */
 export async function judge(
@@ -173,6 +196,7 @@ export async function judge(
 ): Promise<{ rows: SampledRow[]; remarks: string[] }> {
   const rows = yielded.map((texts) => travellingOf(plan, flow, texts));
   const remarks = await judgeTypes(target, flow, rows);
+  remarks.push(...(await settle(target, flow, rows.filter(inOrder))));
   for (const lookedUp of layOut(flow).lookups)
     if (fills(plan, lookedUp.lookup) === undefined)
       remarks.push(...(await lookUp(target, flow, rows.filter(inOrder), lookedUp)));
