@@ -7,7 +7,7 @@ export interface Filled {
   readonly bytes: number;
 }
 
-/** The source is paused while so much waits; half of it is loaded at a time, so that both sides work. */
+/** The source is paused while so much waits. */
 const mostBytes = 8 * 1024 * 1024;
 
 /** The source's COPY as it fills something, and what wakes whoever empties that. */
@@ -20,16 +20,24 @@ export class Filling {
   discards = false;
   #wake = () => {};
   readonly #filled: Filled;
+  readonly #enough: number;
 
-  constructor(statement: string, filled: Filled, onBytes: (bytes: number) => void) {
+  /** `enough`: bytes from which on there is something to drain. Defaults to half of the most, so that both sides work. */
+  constructor(
+    statement: string,
+    filled: Filled,
+    onBytes: (bytes: number) => void,
+    enough: number = mostBytes / 2,
+  ) {
     this.#filled = filled;
+    this.#enough = enough;
     this.out = new CopyOut(statement, (frames) => {
       this.bytes += frames.length;
       onBytes(frames.length);
       if (this.discards) return;
       filled.take(frames);
       if (filled.bytes >= mostBytes) this.out.pause();
-      if (filled.bytes >= mostBytes / 2) this.#wake();
+      if (filled.bytes >= enough) this.#wake();
     });
     const end = (error?: Error) => {
       this.ended = true;
@@ -41,7 +49,7 @@ export class Filling {
 
   /** Settles when there is something to drain, or nothing more comes. */
   async some(): Promise<void> {
-    while (!this.ended && this.#filled.bytes < mostBytes / 2)
+    while (!this.ended && this.#filled.bytes < this.#enough)
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -67,7 +67,7 @@ export async function relayThrough(
 ): Promise<RelayOutcome> {
   const { signal, tolerant, onBytes = () => {} } = options;
   const frames = new Frames();
-  const filling = new Filling(source.statement, frames, onBytes);
+  const filling = new Filling(source.statement, frames, onBytes, 1); // the target's COPY is open: nothing is gained by waiting
   const writing = new Writing(target.statement);
   const { into } = writing;
   const destroy = (error: Error) => {

@@ -95,6 +95,18 @@ it('rows go through a function from one COPY to the other: one, several, none', 
   expect(rows).toEqual(expected);
 });
 
+it('the function is called as soon as rows come, while the source still sends', async () => {
+  const holder = await source.open();
+  await holder.query('select pg_advisory_lock(7)');
+  // The last row comes only when the function has been called with the first.
+  const from = `select i, repeat('x', 1000) from generate_series(1, 100) i where i < 100 or (select true from pg_advisory_lock(7))`;
+  const call = async (row: Row) => {
+    if (row.id === 1) await holder.query('select pg_advisory_unlock(7)');
+    return row;
+  };
+  expect(await tryCopy({ from, call })).toMatchObject({ kind: 'copied', rowsIn: 100 });
+});
+
 it('what is refused on either side or between them leaves both sessions to go on with', async () => {
   const refusing = ({ id }: Row) => {
     if (id === 60_000) throw new Error('no');
