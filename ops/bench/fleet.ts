@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { openTarget } from '../../src/control/open.ts';
@@ -7,6 +8,7 @@ import { startRun } from '../../src/control/start.ts';
 import type { Ledger } from '../../src/ledger/ledger.ts';
 import { endpointFromUrl } from '../../src/pg/endpoint.ts';
 import { openSession } from '../../src/pg/session.ts';
+import { plansVariable } from '../../src/plan/plans-folders.ts';
 import { parsePlan } from '../../src/plan/read/parse.ts';
 import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
@@ -14,16 +16,19 @@ import type { ResolvedPlan } from '../../src/plan/resolved-plan.ts';
 /** What is measured is what runs in production: the compiled command, which `npm run bench` builds first. */
 const cli = fileURLToPath(new URL('../../dist/ops/cli/main.js', import.meta.url));
 
-/** What a plan of a bench has of its own. */
-export type BenchPlan = { tables: string[] } | { flows: object[] };
+/** Where plans of benches stand: what their transforms name lies below it. */
+const folder = fileURLToPath(new URL('.', import.meta.url));
+
+/** What a plan of a bench has of its own. `level`: of validation, by default standard. */
+export type BenchPlan = ({ tables: string[] } | { flows: object[] }) & { level?: 'basic' | 'standard' };
 
 // JSON is YAML.
-const planText = (plan: BenchPlan) =>
+const planText = ({ level = 'standard', ...plan }: BenchPlan) =>
   JSON.stringify({
     name: 'bench',
     source: '${SOURCE_DATABASE_URL}',
     target: '${TARGET_DATABASE_URL}',
-    migration: { validation_level: 'standard', timeout_per_batch: '120s' },
+    migration: { validation_level: level, timeout_per_batch: '120s' },
     ...plan,
   });
 
@@ -48,6 +53,7 @@ export class BenchFleet {
       SOURCE_DATABASE_URL: urls.source,
       TARGET_DATABASE_URL: urls.target,
       LOG_LEVEL: 'error',
+      [plansVariable]: folder,
     };
     const start = (...args: string[]) =>
       spawn(process.execPath, [cli, ...args], {
@@ -88,7 +94,7 @@ export class BenchFleet {
 
   async #resolve(plan: BenchPlan): Promise<ResolvedPlan> {
     process.env.SOURCE_DATABASE_URL = this.#urls.source;
-    const parsed = parsePlan(planText(plan), 'bench.yaml');
+    const parsed = parsePlan(planText(plan), join(folder, 'bench.yaml'));
     if (parsed.plan === undefined) throw new Error(JSON.stringify(parsed.problems));
     const source = await openSession(endpointFromUrl(this.#urls.source), 'rowfleet bench');
     const target = await openSession(endpointFromUrl(this.#urls.target), 'rowfleet bench');

@@ -16,7 +16,8 @@ export const inputTypes: Record<string, ValueName> = {
   raw: 'bytea',
 };
 
-const outputTypes: Record<string, ValueName> = {
+/** What it fills. */
+export const outputTypes: Record<string, ValueName> = {
   id: 'int8',
   ref: 'plain',
   heading: 'text',
@@ -49,13 +50,10 @@ export async function openMixed(): Promise<Transform> {
   return openTransform('mixed', plan, loaded, async () => null);
 }
 
-/** Rows a second of CPU time, over frames as the source's socket gave them: decoded, called for, encoded. */
-export async function measureStage(transform: Transform, chunks: Buffer[]): Promise<number> {
-  const before = process.cpuUsage();
-  const signal = new AbortController().signal;
+/** Frames as the source's socket gave them, through all of a batch but the databases: decoded, called for, encoded. */
+export async function goThroughStage(transform: Transform, chunks: Buffer[]): Promise<void> {
+  const { signal } = new AbortController();
   const batch = new TransformBatch(transform, { signal, write: () => {} });
   for (const chunk of chunks) await batch.push(chunk);
   await batch.end();
-  const { user, system } = process.cpuUsage(before);
-  return batch.tally.rowsOut / ((user + system) / 1e6);
 }
