@@ -1,25 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
-import { addCancel } from './commands/cancel.ts';
-import { addGenerateConfig } from './commands/generate-config.ts';
-import { addIds } from './commands/ids.ts';
-import { addLoader } from './commands/loader.ts';
-import { addMigrate } from './commands/migrate.ts';
 import { addNotBuilt } from './commands/not-built.ts';
-import { addPause } from './commands/pause.ts';
-import { addPlan } from './commands/plan.ts';
-import { addQuarantine } from './commands/quarantine.ts';
-import { addRequeue } from './commands/requeue.ts';
-import { addResume } from './commands/resume.ts';
-import { addRevise } from './commands/revise.ts';
-import { addScheduler } from './commands/scheduler.ts';
-import { addSet } from './commands/set.ts';
-import { addStatus } from './commands/status.ts';
-import { addTypes } from './commands/types.ts';
-import { addUninstall } from './commands/uninstall.ts';
-import { addValidate } from './commands/validate.ts';
-import { addValidator } from './commands/validator.ts';
-import { addWeb } from './commands/web.ts';
 
 /** The nearest package.json above this file: two folders up in a checkout, three in the compiled package. */
 function version(): string {
@@ -44,8 +25,34 @@ Example:
   rowfleet generate-config > plan.yaml
   rowfleet migrate -c plan.yaml`;
 
-/** The command line as a commander program. It throws instead of ending the process. */
-export function buildProgram(): Command {
+/** What adds each command, in the order of `--help`. Its modules are loaded when it is asked for: a process of a fleet needs one of them. */
+const commands: Record<string, () => Promise<(program: Command) => void>> = {
+  'generate-config': async () => (await import('./commands/generate-config.ts')).addGenerateConfig,
+  types: async () => (await import('./commands/types.ts')).addTypes,
+  plan: async () => (await import('./commands/plan.ts')).addPlan,
+  migrate: async () => (await import('./commands/migrate.ts')).addMigrate,
+  pause: async () => (await import('./commands/pause.ts')).addPause,
+  resume: async () => (await import('./commands/resume.ts')).addResume,
+  requeue: async () => (await import('./commands/requeue.ts')).addRequeue,
+  cancel: async () => (await import('./commands/cancel.ts')).addCancel,
+  set: async () => (await import('./commands/set.ts')).addSet,
+  quarantine: async () => (await import('./commands/quarantine.ts')).addQuarantine,
+  revise: async () => (await import('./commands/revise.ts')).addRevise,
+  validate: async () => (await import('./commands/validate.ts')).addValidate,
+  status: async () => (await import('./commands/status.ts')).addStatus,
+  ids: async () => (await import('./commands/ids.ts')).addIds,
+  scheduler: async () => (await import('./commands/scheduler.ts')).addScheduler,
+  loader: async () => (await import('./commands/loader.ts')).addLoader,
+  validator: async () => (await import('./commands/validator.ts')).addValidator,
+  web: async () => (await import('./commands/web.ts')).addWeb,
+  uninstall: async () => (await import('./commands/uninstall.ts')).addUninstall,
+};
+
+/**
+ * The command line as a commander program. It throws instead of ending the process.
+ * @param asked the command that is wanted: it alone is added then. All are where there is none of that name
+ */
+export async function buildProgram(asked?: string): Promise<Command> {
   const program = new Command('rowfleet')
     .description(
       'Moves the rows of a PostgreSQL database into a new shape with a fleet of workers, and proves that nothing was lost.',
@@ -54,25 +61,10 @@ export function buildProgram(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', epilogue);
-  addGenerateConfig(program);
-  addTypes(program);
-  addPlan(program);
-  addMigrate(program);
-  addPause(program);
-  addResume(program);
-  addRequeue(program);
-  addCancel(program);
-  addSet(program);
-  addQuarantine(program);
-  addRevise(program);
-  addValidate(program);
-  addStatus(program);
-  addIds(program);
-  addScheduler(program);
-  addLoader(program);
-  addValidator(program);
-  addWeb(program);
-  addUninstall(program);
-  addNotBuilt(program);
+  if (asked !== undefined && Object.hasOwn(commands, asked)) (await commands[asked]!())(program);
+  else {
+    for (const load of Object.values(commands)) (await load())(program);
+    addNotBuilt(program);
+  }
   return program;
 }

@@ -19,7 +19,7 @@ function nextStep(program: Command, argv: string[]): string {
 /** Runs one command line (`argv` as in process.argv) and sets the process's exit code. Never throws. */
 export async function runCommandLine(argv: string[]): Promise<void> {
   const json = argv.includes('--json');
-  const program = buildProgram();
+  const program = await buildProgram(argv[2]);
   // Commander prints its own errors for people; with --json they are printed here.
   if (json) for (const one of [program, ...program.commands]) one.configureOutput({ writeErr: () => {} });
   try {

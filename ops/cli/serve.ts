@@ -2,7 +2,7 @@ import { usageError } from '../../src/errors.ts';
 import { type CommonOptions, perform } from './command.ts';
 import { type ExitCode, exitCode } from './exit-code.ts';
 import { onInterruption } from './interruption.ts';
-import { targetUrlFromEnvironment } from './target.ts';
+import { targetUrlFromEnvironment } from './target-url.ts';
 
 /** What each process of the fleet is told: where the databases are, and when to stop. */
 export interface ProcessContext {

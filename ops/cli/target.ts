@@ -3,17 +3,7 @@ import { usageError } from '../../src/errors.ts';
 import { type Endpoint, endpointFromUrl } from '../../src/pg/endpoint.ts';
 import type { CommonOptions } from './command.ts';
 import { openPlanFile } from './plan-file.ts';
-
-/** The URL of the target for a process of the fleet. Throws a usage error when TARGET_DATABASE_URL is not set. */
-export function targetUrlFromEnvironment(): string {
-  const url = process.env.TARGET_DATABASE_URL;
-  if (url !== undefined && url !== '') return url;
-  throw usageError(
-    'TARGET_UNKNOWN',
-    'TARGET_DATABASE_URL is not set',
-    'export TARGET_DATABASE_URL=postgres://user@host/database, the target of the runs to work on; a command that takes -c finds it in the plan',
-  );
-}
+import { targetUrlFromEnvironment } from './target-url.ts';
 
 /** The target of a command that only looks: from the plan where one is given, else from TARGET_DATABASE_URL. */
 export function targetOf(options: CommonOptions & { config?: string }): Endpoint {

@@ -171,22 +171,21 @@ describe('the command line', () => {
   });
 });
 
+const { commands } = await buildProgram();
+
 describe('the help', () => {
-  it.each(buildProgram().commands.map((command) => [command.name(), command] as const))(
-    'of %s',
-    (name, command) => {
-      let text = '';
-      command.configureOutput({
-        writeOut: (chunk) => {
-          text += chunk;
-        },
-      });
-      command.outputHelp();
-      expect(text).toMatch(/--json/);
-      expect(text).toMatch(/--no-color/);
-      expect(command.summary()).not.toBe('');
-      if (!command.summary().includes('not built yet'))
-        expect(text).toMatch(new RegExp(`Example:\n.*rowfleet ${name}`));
-    },
-  );
+  it.each(commands.map((command) => [command.name(), command] as const))('of %s', (name, command) => {
+    let text = '';
+    command.configureOutput({
+      writeOut: (chunk) => {
+        text += chunk;
+      },
+    });
+    command.outputHelp();
+    expect(text).toMatch(/--json/);
+    expect(text).toMatch(/--no-color/);
+    expect(command.summary()).not.toBe('');
+    if (!command.summary().includes('not built yet'))
+      expect(text).toMatch(new RegExp(`Example:\n.*rowfleet ${name}`));
+  });
 });

@@ -32,8 +32,8 @@ function tableBehind(heading: string): string[][] {
 const ticked = (cell: string): string[] => [...cell.matchAll(/`([^`]+)`/g)].map((match) => match[1]!);
 
 describe.each(documents)('%s', (document) => {
-  test('names commands that exist', () => {
-    const known = new Set(buildProgram().commands.map((command) => command.name()));
+  test('names commands that exist', async () => {
+    const known = new Set((await buildProgram()).commands.map((command) => command.name()));
     const named = [...read(document).matchAll(/(?:\$ |`|^ {2,})rowfleet ([a-z][a-z-]+)/gm)].map(
       (match) => match[1]!,
     );
