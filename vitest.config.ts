@@ -11,12 +11,18 @@ export default defineConfig({
       ...(report ? [['json', { outputFile: report }] as ['json', { outputFile: string }]] : []),
     ],
     maxWorkers: 2,
-    // Files share what they import: loading it anew for each took more time than all unit tests.
-    isolate: false,
     // Forks of vitest 4 now and then end with EPIPE on a busy machine, every test passed (mended in 5, which needs Node 22).
     pool: 'threads',
     projects: [
-      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/unit/**/*.test.ts'],
+          // Loading what they import anew for each file took more time than all of them. Others set their environment.
+          isolate: false,
+        },
+      },
       {
         extends: true,
         test: {
