@@ -7,7 +7,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { keyRange, type Range } from '../plan/statements/select.ts';
 import { withoutRows } from '../plan/statements/without-rows.ts';
-import type { CopyBatchInput, CopyTally } from './copy-batch.ts';
+import type { CopyBatchInput, CopyTally } from './batch-input.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { rangeOfBatch } from './range-of-batch.ts';
 import { updateRange } from './update-range.ts';

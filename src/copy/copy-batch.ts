@@ -1,19 +1,17 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
-import type { ClaimedTask } from '../ledger/claim.ts';
 import { type Epoch, holdEpoch, readOpenEpoch } from '../ledger/epochs.ts';
-import { finishTask, lockClaim, type Tally } from '../ledger/fence.ts';
-import type { Seal } from '../ledger/seal.ts';
+import { finishTask, lockClaim } from '../ledger/fence.ts';
 import type { BatchSpec } from '../ledger/tasks.ts';
 import { sqlState } from '../pg/errors.ts';
 import { display, type RelationName } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { sqlStates } from '../pg/sql-states.ts';
 import { inTransaction } from '../pg/transaction.ts';
-import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
+import type { ResolvedFlow } from '../plan/resolved-plan.ts';
 import { type Range, readTogether } from '../plan/statements/select.ts';
-import type { Transforms } from '../transform/transform.ts';
 import { backfillBatch } from './backfill-batch.ts';
+import { type CopyBatchInput, type CopyTally, flowOf } from './batch-input.ts';
 import { cornerBatch, type QuarantineTally } from './corner/corner-batch.ts';
 import { reloadBatch } from './derive/reload-batch.ts';
 import { lockStatement } from './keeper.ts';
@@ -36,27 +34,6 @@ const notImportable = new Set([
   sqlStates.objectNotInPrerequisiteState,
   sqlStates.undefinedObject,
 ]);
-
-export interface CopyBatchInput {
-  plan: ResolvedPlan;
-  transforms: Transforms;
-  claim: ClaimedTask;
-  /** The session that holds the claim. */
-  target: Session;
-  source: Session;
-  /** For the values of rows that are refused. */
-  seal: Seal;
-  signal: AbortSignal;
-  /** Hears of the bytes of each chunk as it passes. */
-  onBytes: (bytes: number) => void;
-}
-
-/** The flow that a task is of. Throws FLOW_UNKNOWN. */
-export function flowOf(plan: ResolvedPlan, claim: ClaimedTask): ResolvedFlow {
-  const flow = plan.flows.find((candidate) => candidate.name === claim.flow);
-  if (flow === undefined) throw new RowfleetError('FLOW_UNKNOWN', `the plan has no flow "${claim.flow}"`);
-  return flow;
-}
 
 /**
  * Locks what the batch reads and checks that nothing was rewritten since the snapshot: after a keeper's
@@ -110,9 +87,6 @@ function proveTaken({ name, target }: ResolvedFlow, rows: { rowsOut: number; row
     { hint: 'a rule or a trigger of the target drops or adds rows: take it down for the migration' },
   );
 }
-
-/** What a batch carried: rows that the source yielded and the target took, and bytes of COPY data. */
-export type CopyTally = Tally & QuarantineTally;
 
 /** Whether parts of a range can be told apart: a view that is read whole has neither places nor a key. */
 const canBeCornered = ({ leaf }: Range): boolean => leaf === undefined || leaf.hasCtid;

@@ -1,5 +1,5 @@
-import type { PathSegment } from './read/yaml-document.ts';
-import { formatPath } from './read/yaml-document.ts';
+import type { PathSegment } from './path.ts';
+import { formatPath } from './path.ts';
 
 /** Where a thing stands in the plan file. `path` is the way in the document, e.g. `flows[0].columns.id`. */
 export interface PlanLocation {

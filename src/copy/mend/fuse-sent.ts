@@ -9,7 +9,7 @@ import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { planQuery } from '../../plan/sql/query.ts';
 import { flowsInto, fusedSelect } from '../../plan/statements/fuse.ts';
 import { readTogether } from '../../plan/statements/select.ts';
-import type { CopyBatchInput } from '../copy-batch.ts';
+import type { CopyBatchInput } from '../batch-input.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { type DeriveContext, names, stage, termsOf } from '../derive/terms.ts';
 

@@ -23,7 +23,7 @@ import { inTransaction, underSavepoint } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import { unitRange } from '../../plan/statements/key-units.ts';
 import { readTogether } from '../../plan/statements/select.ts';
-import { type CopyBatchInput, flowOf } from '../copy-batch.ts';
+import { type CopyBatchInput, flowOf } from '../batch-input.ts';
 import { blameColumn, readRefused } from '../corner/read-refused.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { silenceTriggers } from '../derive/triggers.ts';

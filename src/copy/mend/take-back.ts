@@ -8,7 +8,7 @@ import { display, ident, qualified } from '../../pg/quote.ts';
 import { underSavepoint } from '../../pg/transaction.ts';
 import type { ResolvedFlow } from '../../plan/resolved-plan.ts';
 import type { RelayTally } from '../../wire/relay-types.ts';
-import type { CopyBatchInput } from '../copy-batch.ts';
+import type { CopyBatchInput } from '../batch-input.ts';
 import { refusalOf, traceOf } from '../corner/refusal.ts';
 import { applyDifference, proveApplied } from '../derive/difference.ts';
 import { refuseSpread } from '../derive/spread.ts';

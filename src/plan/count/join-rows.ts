@@ -1,5 +1,5 @@
+import type { PathSegment } from '../path.ts';
 import type { JoinRows } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';

@@ -1,7 +1,7 @@
 import { type Column, readColumns } from '../../catalog/columns.ts';
 import { display, literal } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { QuarantineLimit } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import { baseType } from '../resolve/conversions.ts';
 import type { FlowResult } from '../resolve/flow.ts';

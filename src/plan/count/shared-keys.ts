@@ -1,6 +1,6 @@
 import { readKeys } from '../../catalog/columns.ts';
 import { display, literal } from '../../pg/quote.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
 import type { ResolvedColumn, ResolvedFlow } from '../resolved-plan.ts';

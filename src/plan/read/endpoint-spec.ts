@@ -1,7 +1,7 @@
+import type { PathSegment } from '../path.ts';
 import type { EndpointSpec } from '../plan.ts';
 import type { Problems } from '../problems.ts';
 import type { DatabaseDocument } from './definition.ts';
-import type { PathSegment } from './yaml-document.ts';
 
 const reference = /\$\{([^}]*)\}/g;
 const onlyReferences = /^(?:\$\{[A-Za-z_]\w*\})+$/;

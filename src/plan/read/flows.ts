@@ -1,9 +1,9 @@
+import type { PathSegment } from '../path.ts';
 import type { ConflictSpec, FlowSpec, GroupingSpec, IdMapSpec, LookupSpec, OutputSpec } from '../plan.ts';
 import type { Problems } from '../problems.ts';
 import { parseDriving, parseName } from '../sql/names.ts';
 import type { PlanDocument } from './definition.ts';
 import { readTransform } from './transform.ts';
-import type { PathSegment } from './yaml-document.ts';
 
 type FlowDocument = NonNullable<PlanDocument['flows']>[number];
 type OutputDocument = NonNullable<FlowDocument['outputs']>[number] & Pick<FlowDocument, 'transform'>;

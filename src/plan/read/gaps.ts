@@ -1,4 +1,4 @@
-import type { PathSegment } from './yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 
 /** A place of a plan that someone must still decide about. */
 export interface Gap {

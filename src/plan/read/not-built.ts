@@ -1,4 +1,4 @@
-import type { PathSegment } from './yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 
 /** A key whose promise rowfleet does not keep yet: refused by name, never ignored. */
 export interface NotBuilt {

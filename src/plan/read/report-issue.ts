@@ -1,8 +1,9 @@
 import { z } from 'zod';
 import { nearest } from '../../nearest.ts';
+import type { PathSegment } from '../path.ts';
 import type { Problems } from '../problems.ts';
 import { planDefinition } from './definition.ts';
-import { type PathSegment, quoteIt } from './yaml-document.ts';
+import { quoteIt } from './yaml-document.ts';
 
 /** Of several forms, the one that is a mapping stands last. */
 function unwrapped(at: unknown): unknown {

@@ -8,28 +8,14 @@ import {
   parseAllDocuments,
   type Scalar,
 } from 'yaml';
+import { formatPath, type PathSegment } from '../path.ts';
 import type { PlanProblem } from '../problems.ts';
-
-export type PathSegment = string | number;
 
 /** A YAML file read: its value, and the line of every path in it. */
 export interface YamlDocument {
   value: unknown;
   lines: Record<string, number>;
   problems: PlanProblem[];
-}
-
-const simpleKey = /^[A-Za-z_][\w-]*$/;
-
-/** The way in a document as people read it: `flows[0].columns.id`. */
-export function formatPath(path: readonly PropertyKey[]): string {
-  let text = '';
-  for (const segment of path) {
-    if (typeof segment === 'number') text += `[${segment}]`;
-    else if (!simpleKey.test(String(segment))) text += `[${JSON.stringify(String(segment))}]`;
-    else text += text === '' ? String(segment) : `.${String(segment)}`;
-  }
-  return text;
 }
 
 // What people write without quotes although it is text: the source's spelling counts, 007 stays 007.

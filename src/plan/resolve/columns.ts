@@ -2,7 +2,7 @@ import type { Column } from '../../catalog/columns.ts';
 import type { DataType } from '../../catalog/data-types.ts';
 import { nearest } from '../../nearest.ts';
 import { ident } from '../../pg/quote.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import type { ResolvedColumn } from '../resolved-plan.ts';
 import { bareLiteral, lex } from '../sql/text.ts';
 import type { ResolveContext } from './context.ts';

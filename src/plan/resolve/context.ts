@@ -1,10 +1,10 @@
+import type { Column } from '../../catalog/columns.ts';
 import type { TypeCatalog } from '../../catalog/data-types.ts';
 import type { Relations } from '../../catalog/relations.ts';
 import type { ServerFacts } from '../../catalog/server.ts';
 import type { Session } from '../../pg/session.ts';
 import type { CountOptions } from '../count/counting.ts';
 import type { Problems } from '../problems.ts';
-import type { KnownIdMap } from './id-maps.ts';
 
 /** One database as resolving sees it. */
 export interface Side {
@@ -25,6 +25,13 @@ export type FilledBy = ReadonlyMap<
   string,
   { id: string; name: string; key: string[]; uniqueKeys: string[][] }
 >;
+
+/** An id map as the flows that use it see it. */
+export interface KnownIdMap {
+  name: string;
+  old: Column[];
+  new: Column;
+}
 
 /** What every step of resolving works with. */
 export interface ResolveContext {

@@ -1,8 +1,8 @@
 import { type Column, readColumns } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
 import { ident } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { FlowSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import { findRelation, parseDriving } from '../sql/names.ts';

@@ -3,7 +3,7 @@ import { formatTypes } from '../../catalog/data-types.ts';
 import { ident } from '../../pg/quote.ts';
 import { sqlStates } from '../../pg/sql-states.ts';
 import { setSearchPath } from '../../pg/transaction.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import { checkTexts, type PlanText, type SoundText } from '../sql/check-texts.ts';
 import type { DescribedColumn, Describer } from '../sql/describe.ts';
 import type { Piece } from '../sql/piece.ts';

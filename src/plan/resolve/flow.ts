@@ -1,7 +1,7 @@
 import type { Relation } from '../../catalog/relations.ts';
 import { display } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { FlowSpec, OutputSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import { findTable } from '../sql/names.ts';

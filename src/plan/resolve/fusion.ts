@@ -1,8 +1,8 @@
 import { type Column, readColumns, readKeys } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
 import { display } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { ConflictSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { Fusion, ResolvedColumn, ResolvedOrder } from '../resolved-plan.ts';
 import { checkTexts } from '../sql/check-texts.ts';
 import type { Describer } from '../sql/describe.ts';

@@ -1,6 +1,6 @@
 import { readRangeColumns } from '../../catalog/columns.ts';
+import type { PathSegment } from '../path.ts';
 import type { GroupingSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { Grouping } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import type { Frame } from '../statements/select.ts';

@@ -2,26 +2,19 @@ import { type Column, readUniqueKeys } from '../../catalog/columns.ts';
 import { formatTypes } from '../../catalog/data-types.ts';
 import { display } from '../../pg/quote.ts';
 import { flowOfIdMap, idMapTable, newIdTypes, oldColumn } from '../id-maps.ts';
+import type { PathSegment } from '../path.ts';
 import type { IdMapSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import { planQuery } from '../sql/query.ts';
 import { selectRows } from '../statements/select.ts';
 import { type MappedColumn, mapColumn, type TypedExpression } from './columns.ts';
-import type { ResolveContext } from './context.ts';
+import type { KnownIdMap, ResolveContext } from './context.ts';
 import { baseType, isBuiltin } from './conversions.ts';
 import { type Driving, resolveDriving } from './driving.ts';
 import { typeExpressions } from './expressions.ts';
 import { proveStatements } from './prove-statements.ts';
 import { lockable, withTrees } from './relations.ts';
-
-/** An id map as the flows that use it see it. */
-export interface KnownIdMap {
-  name: string;
-  old: Column[];
-  new: Column;
-}
 
 const text = 25;
 

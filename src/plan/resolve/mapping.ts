@@ -1,8 +1,8 @@
 import { type Column, readColumns } from '../../catalog/columns.ts';
 import type { Relation } from '../../catalog/relations.ts';
 import { display } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { LookupSpec, OutputSpec } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import type { Describer } from '../sql/describe.ts';
 import type { Frame } from '../statements/select.ts';
 import { findColumn, type MappedColumn, mapColumn, reportMissingValues } from './columns.ts';

@@ -1,6 +1,6 @@
 import { kindNames, type Relation } from '../../catalog/relations.ts';
 import { display, type RelationName } from '../../pg/quote.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import type { Leaf } from '../resolved-plan.ts';
 import { type Found, writeName } from '../sql/names.ts';
 import type { ResolveContext, Side } from './context.ts';

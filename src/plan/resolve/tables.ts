@@ -1,8 +1,8 @@
 import { type Column, readColumns } from '../../catalog/columns.ts';
 import { isTableOfItsOwn, kindNames, type Relation } from '../../catalog/relations.ts';
 import { display, ident } from '../../pg/quote.ts';
+import type { PathSegment } from '../path.ts';
 import type { Plan } from '../plan.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
 import { findTable, writeName } from '../sql/names.ts';
 import { findColumn, mapColumn, reportMissingValues } from './columns.ts';
 import type { ResolveContext } from './context.ts';

@@ -1,6 +1,6 @@
 import { display } from '../../pg/quote.ts';
 import { flowOfIdMap } from '../id-maps.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import type { Fusion, ResolvedFlow } from '../resolved-plan.ts';
 import { bareLiteral } from '../sql/text.ts';
 import { leaderOf } from '../statements/select.ts';

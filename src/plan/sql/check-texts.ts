@@ -1,5 +1,5 @@
 import { type FunctionFacts, readFunctions } from '../../catalog/functions.ts';
-import type { PathSegment } from '../read/yaml-document.ts';
+import type { PathSegment } from '../path.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import { candidatesOf, judgeCall } from './called.ts';
 import { type Facts, factsOf } from './facts.ts';
