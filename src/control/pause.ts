@@ -8,7 +8,7 @@ import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
 import { restarting } from '../plan/restarting.ts';
 import { leaderOf } from '../plan/statements/select.ts';
-import { startAgain } from '../run/start-again.ts';
+import { heldBefore, startAgain } from '../run/start-again.ts';
 import { actOn, requireFlow } from './act.ts';
 import { verifyAnew } from './resume.ts';
 
@@ -72,7 +72,7 @@ async function fuseAnew(tx: Session, { id, plan }: Run, leader: string): Promise
   if (!own.some(({ target }) => fused.some(({ relation }) => relation === display(target)))) return [];
   const again = restarting(plan, [leader]);
   const before = await readRowsBefore(tx, id);
-  const held = again.find(({ target, idMap }) => idMap === undefined && before[display(target)]! > 0);
+  const held = heldBefore(again, before);
   if (held !== undefined)
     throw usageError(
       'ROWS_BEFORE',

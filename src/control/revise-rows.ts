@@ -10,7 +10,7 @@ import type { PlanChange } from '../plan/compare-plans.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { restarting } from '../plan/restarting.ts';
 import { leaderOf, readTogether } from '../plan/statements/select.ts';
-import { startAgain } from '../run/start-again.ts';
+import { heldBefore, startAgain } from '../run/start-again.ts';
 import { verifyAnew } from './resume.ts';
 
 /** What a revision means for the rows of a flow that were loaded by the plan before it. */
@@ -80,7 +80,7 @@ async function consequenceOf(
   if (rows === 'values' && refusalOf(plan, resolved, 'batch', before) === undefined)
     return { flow, kind: 'batches', standing, together: [] };
   const again = restarting(plan, [flow]);
-  const held = again.find(({ target, idMap }) => idMap === undefined && (before[display(target)] ?? 0) > 0);
+  const held = heldBefore(again, before);
   if (held !== undefined) {
     const table = display(held.target);
     throw refused(

@@ -16,6 +16,9 @@ export interface PlanProblem {
   hint?: string;
 }
 
+/** A number as messages show it: `6,000`. */
+export const amount = (count: number): string => count.toLocaleString('en');
+
 /** Collects what is wrong with one plan, each thing with its place in the file. */
 export class Problems {
   readonly all: PlanProblem[] = [];

@@ -11,7 +11,7 @@ import { restarting } from '../plan/restarting.ts';
 import type { Keeper, RunContext } from './context.ts';
 import { asDriver, asLeader } from './lead.ts';
 import { openSource } from './source.ts';
-import { startAgain } from './start-again.ts';
+import { heldBefore, startAgain } from './start-again.ts';
 
 /**
  * Empties the targets of flows whose source changed since they were copied, with every flow that has to go along, and
@@ -23,8 +23,7 @@ async function startStaleAgain(ctx: RunContext, tx: Session, stale: string[]): P
   const { plan, id } = ctx.run;
   const flows = restarting(plan, stale);
   const before = await readRowsBefore(tx, id);
-  // An id map that was there before goes on.
-  const held = flows.find(({ target, idMap }) => idMap === undefined && before[display(target)]! > 0);
+  const held = heldBefore(flows, before);
   if (held !== undefined) {
     const table = display(held.target);
     throw new RowfleetError(

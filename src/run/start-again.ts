@@ -7,6 +7,13 @@ import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { emptyTables } from './empty.ts';
 
 /**
+ * The first of flows whose table would be emptied although it held rows before the run, which must not go. Id maps go on, and what is
+ * updated in place is not emptied.
+ */
+export const heldBefore = (flows: ResolvedFlow[], before: Record<string, number>): ResolvedFlow | undefined =>
+  flows.find(({ target, idMap, backfill }) => !idMap && !backfill && (before[display(target)] ?? 0) > 0);
+
+/**
  * Empties the tables of flows and lets copying begin anew, in the caller's transaction; `flows` are all that `restarting`
  * gives. Id maps keep what they have. Throws LOCK_NOT_AVAILABLE and STILL_REFERRED.
  */

@@ -3,17 +3,15 @@ import { readFileSync, realpathSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { basename, dirname, extname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import {
-  type BuildFailure,
-  build,
-  type Loader,
-  type Message,
-  type OnLoadResult,
-  type OnResolveArgs,
-  type OnResolveResult,
-  type Plugin,
-  type PluginBuild,
-  transform,
+import type {
+  BuildFailure,
+  Loader,
+  Message,
+  OnLoadResult,
+  OnResolveArgs,
+  OnResolveResult,
+  Plugin,
+  PluginBuild,
 } from 'esbuild';
 import { TransformCode } from './errors.ts';
 import { below, locateTransform } from './locate.ts';
@@ -35,6 +33,9 @@ export interface CompiledTransform {
 
 /** What a build met, by name: `file transforms/chunk.ts` → hash of its bytes, `package zod` → version. */
 type Ingredients = Map<string, string>;
+
+/** The compiler, loaded by the first plan that names code: most processes of a fleet meet none. */
+const compiler = () => import('esbuild');
 
 const loaders: Record<string, Loader> = { '.js': 'js', '.mjs': 'js', '.cjs': 'js', '.json': 'json' };
 const sha256 = (data: string | Buffer): string => createHash('sha256').update(data).digest('hex');
@@ -97,6 +98,7 @@ async function loadSource(folder: string, path: string, ingredients: Ingredients
     sourcemap: 'inline',
     tsconfigRaw: '{}',
   } as const;
+  const { transform } = await compiler();
   try {
     return { contents: (await transform(bytes, options)).code, loader: 'js' };
   } catch (error) {
@@ -129,6 +131,7 @@ export async function compileTransform(folder: string, file: string): Promise<Co
   const entry = locateTransform(folder, file);
   const root = realpathSync(folder);
   const ingredients: Ingredients = new Map();
+  const { build } = await compiler();
   try {
     const { outputFiles } = await build({
       entryPoints: [entry],

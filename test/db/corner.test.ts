@@ -72,10 +72,7 @@ describe.each([[14], [18]] as const)('PostgreSQL %i', (version) => {
   let target: TestDatabase;
 
   beforeAll(async () => {
-    [source, target] = (await Promise.all([createDatabase(version), createDatabase(version)])) as [
-      TestDatabase,
-      TestDatabase,
-    ];
+    [source, target] = await Promise.all([createDatabase(version), createDatabase(version)]);
     await source.exec(`${sourceSql}; ${linkSql}`);
     await target.exec(`${targetSql}; ${linkTargetSql}`);
   });

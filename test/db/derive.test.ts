@@ -11,10 +11,7 @@ import { createDatabase, type TestDatabase } from '../postgres.ts';
 let source: TestDatabase;
 let target: TestDatabase;
 beforeAll(async () => {
-  [source, target] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, target] = await Promise.all([createDatabase(15), createDatabase(18)]);
   for (const database of [source, target]) await database.execAsSuperuser('create extension citext');
 });
 afterAll(() => Promise.all([source.drop(), target.drop()]));

@@ -20,10 +20,7 @@ afterEach(async () => {
 const shape = 'create table book (id int primary key, title text);';
 
 test('a cancellation leaves other people’s rows, says what it waits for, and waits for no worker that has gone silent', async () => {
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(`${shape} insert into book select i, 'book ' || i from generate_series(1, 50) i`);
   await into.exec(`${shape} create table heir () inherits (book); insert into heir values (7, 'mine')`);
   await into.execAsSuperuser(

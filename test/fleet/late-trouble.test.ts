@@ -16,10 +16,7 @@ const shape =
   'create table a (id int primary key, v int); create table b (id int primary key, a_id int references a);';
 
 async function migrate(sourceSql: string, targetSql: string, plan: string): Promise<string> {
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(shape + sourceSql);
   await into.exec(shape + targetSql);
   target = await openTarget(into);

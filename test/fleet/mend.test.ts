@@ -13,10 +13,7 @@ let into: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  [source, into] = (await Promise.all([createDatabase(18), createDatabase(15)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(18), createDatabase(15)]);
 });
 
 afterEach(async () => {

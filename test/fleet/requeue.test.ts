@@ -18,10 +18,7 @@ let into: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
 });
 
 afterEach(async () => {

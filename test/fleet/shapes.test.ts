@@ -21,10 +21,7 @@ let into: TestDatabase;
 let target: Target;
 
 beforeEach(async () => {
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
 });
 
 afterEach(async () => {
@@ -163,6 +160,48 @@ test('a key that was not there is looked up again when its row is sent again; wh
   await target.ended(runId);
   const validation = await target.start(source, regionPlan, 'validate');
   await target.ended(validation);
+});
+
+test('a key that several looked-up rows have is refused where it is looked up, and told as such', async () => {
+  const runId = await migrate(
+    `create table region (id int primary key, code text);
+     insert into region select i, 'r' || i from generate_series(1, 20) i; insert into region values (21, 'r3');
+     create table customer (id int primary key, region text);
+     insert into customer select i, 'r' || 1 + i % 20 from generate_series(1, 400) i`,
+    `create table region (id int primary key, code text unique);
+     create table customer (id int primary key, region_id int, region_name text)`,
+    `
+name: regions
+migration: {quarantine_limit: {ratio: 1}}
+flows:
+  - {name: region, from: region r, to: region, columns: {id: r.id, code: r.code}}
+  - name: customer
+    from: customer c
+    to: customer
+    columns:
+      id: c.id
+      region_id: {lookup: region, by: {code: c.region}, take: id}
+      region_name: {lookup: region, by: {code: c.region}, take: code, missing: null}`,
+  );
+  await target.ended(runId, 'findings');
+  const [finding, ...others] = await target.findings(runId);
+  expect(finding!.summary).toBe(
+    'unique region_code_key on public.region cannot be built: 1 keys occur more than once',
+  );
+  expect(others.map(({ check }) => check)).toEqual(['duplicates']);
+  const refused = await readQuarantined(target.ledger.pool, { runId }, seal);
+  expect(refused).toHaveLength(20);
+  expect(refused[0]).toMatchObject({
+    ...{ code: 'LOOKUP_DOUBLED', stage: 'load', column: 'region_id' },
+    message:
+      'public.customer: several rows of public.region have the key (code) that region_id is looked up by',
+  });
+  expect(await held('select count(*) from customer')).toEqual(['(380)']);
+
+  for (const database of [source, into]) await database.exec('delete from region where id = 21');
+  await send(runId);
+  await target.ended(runId);
+  expect(await held('select count(*) from customer where region_id = 3')).toEqual(['(20)']);
 });
 
 test('a flow that others look values up in is cancelled behind them; what was cancelled is told how to take up again', async () => {

@@ -11,10 +11,7 @@ let target: Target;
 const shape = 'create table book (id serial primary key, title text);';
 
 beforeAll(async () => {
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(`${shape} insert into book (title) select 'book ' || i from generate_series(1, 2000) i`);
   await into.exec(shape);
   target = await openTarget(into);

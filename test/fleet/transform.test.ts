@@ -18,10 +18,7 @@ let folder: string;
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'rowfleet-plan-'));
   vi.stubEnv('ROWFLEET_PLANS', folder);
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(
     `create table item (id int primary key, body text); insert into item select i, 'b' || i from generate_series(1, 3000) i`,
   );

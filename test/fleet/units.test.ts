@@ -12,10 +12,7 @@ let target: Target;
 
 beforeEach(async () => {
   vi.stubEnv('ROWFLEET_QUARANTINE_KEY', Buffer.alloc(32, 7).toString('base64'));
-  [source, into] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, into] = await Promise.all([createDatabase(15), createDatabase(18)]);
 });
 
 afterEach(async () => {

@@ -15,10 +15,7 @@ const shape = `
 const plan = 'name: look\ntables: "*"';
 
 beforeAll(async () => {
-  [source, database] = (await Promise.all([createDatabase(15), createDatabase(18)])) as [
-    TestDatabase,
-    TestDatabase,
-  ];
+  [source, database] = await Promise.all([createDatabase(15), createDatabase(18)]);
   await source.exec(shape);
   await database.exec(shape);
   target = await openTarget(database);

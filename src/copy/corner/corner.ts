@@ -58,12 +58,16 @@ function add(tally: LoadTally, { rowsIn, rowsOut, bytes, outputs = {} }: LoadTal
   }
 }
 
-function tooMany({ flow, most }: CornerContext, { at, key, refusal }: CorneredUnit): RowfleetError {
-  const what =
-    key === undefined ? `the row at ${at} of ${display(flow.driving)}` : Object.keys(key).join(', ');
+function tooMany(
+  { flow, most }: CornerContext,
+  { at, key = {}, range, refusal }: CorneredUnit,
+): RowfleetError {
+  const one = range.leaf
+    ? `the row at ${at} of ${display(range.leaf)}`
+    : `one by its ${Object.keys(key).join(', ')}`;
   return new RowfleetError(
     'QUARANTINE_LIMIT',
-    `${display(flow.target)}: more rows are refused than quarantine_limit leaves (${most}); ${key === undefined ? what : `one by its ${what}`}: ${refusal.message}`,
+    `${display(flow.target)}: more rows are refused than quarantine_limit leaves (${most}); ${one}: ${refusal.message}`,
     { hint: 'mend the rows or the plan, or raise migration.quarantine_limit' },
   );
 }

@@ -1,5 +1,6 @@
 import { readColumns } from '../../catalog/columns.ts';
 import { ident } from '../../pg/quote.ts';
+import { amount } from '../problems.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
 import type { ResolvedColumn, ResolvedFlow } from '../resolved-plan.ts';
@@ -7,8 +8,6 @@ import { planQuery } from '../sql/query.ts';
 import { lex, nameOf } from '../sql/text.ts';
 import { fromClause, whereClause } from '../statements/select.ts';
 import { type Counting, countedWithin } from './counting.ts';
-
-const n = (rows: number): string => rows.toLocaleString('en');
 
 /** Whether a text may read one of the columns, by name or as part of a whole row. */
 function mayRead(text: string, filled: ReadonlySet<string>, alias: string): boolean {
@@ -76,7 +75,7 @@ export async function checkFilledTwice(
       if (of(i + 1) > 0)
         ctx.problems.error(
           [...path, 'columns', name],
-          `${name} is made of what the flow fills: a second update, as by a reload, would change ${n(of(i + 1))} of ${n(of(0))} rows again`,
+          `${name} is made of what the flow fills: a second update, as by a reload, would change ${amount(of(i + 1))} of ${amount(of(0))} rows again`,
           `Fill another column; or mark the rows that are done, in a column of the same flow: where: not ${flow.alias}.done, and done: 'true'.`,
         );
   }

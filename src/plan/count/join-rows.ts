@@ -1,5 +1,6 @@
 import type { PathSegment } from '../path.ts';
 import type { JoinRows } from '../plan.ts';
+import { amount } from '../problems.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
@@ -16,8 +17,6 @@ export interface JoinFault {
   mend: string;
 }
 
-const n = (rows: number): string => rows.toLocaleString('en');
-
 /** Holds what a flow's join does against what the plan declares; undefined where that agrees, or cannot be counted. */
 export function faultOfJoin(
   { join, joinRows, grouping }: ResolvedFlow,
@@ -29,8 +28,8 @@ export function faultOfJoin(
   const multiplies = outputs > yielding && joinRows !== 'may_multiply' && joinRows !== 'any';
   if (!loses && !multiplies) return undefined;
   const parts = [
-    ...(loses ? [`loses ${n(unmatched)} of ${n(driving)} driving rows`] : []),
-    ...(multiplies ? [`makes ${n(outputs)} rows of ${n(yielding)} driving rows`] : []),
+    ...(loses ? [`loses ${amount(unmatched)} of ${amount(driving)} driving rows`] : []),
+    ...(multiplies ? [`makes ${amount(outputs)} rows of ${amount(yielding)} driving rows`] : []),
   ];
   const both = unmatched > 0 && outputs > yielding;
   const mends = [

@@ -2,6 +2,7 @@ import { type Column, readColumns } from '../../catalog/columns.ts';
 import { display, literal } from '../../pg/quote.ts';
 import type { PathSegment } from '../path.ts';
 import type { QuarantineLimit } from '../plan.ts';
+import { amount } from '../problems.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import { baseType } from '../resolve/conversions.ts';
 import type { FlowResult } from '../resolve/flow.ts';
@@ -28,8 +29,6 @@ interface Asked {
   into: Column;
   path: PathSegment[];
 }
-
-const n = (rows: number): string => rows.toLocaleString('en');
 
 /** An expression as a hint repeats it. */
 const shown = (expression: string): string =>
@@ -135,7 +134,11 @@ async function countRefused(
       if (rows === 0) continue;
       const fatal = keyless || !canBeSetAside(flow);
       const mend = keyless ? hint : `${hint} ${otherwise(flow, rows, of(0), limit)}`;
-      ctx.problems[fatal ? 'error' : 'warning'](at, message(`${n(rows)} of ${n(of(0))} rows`), mend);
+      ctx.problems[fatal ? 'error' : 'warning'](
+        at,
+        message(`${amount(rows)} of ${amount(of(0))} rows`),
+        mend,
+      );
     }
     return;
   }

@@ -1,6 +1,7 @@
 import { readKeys } from '../../catalog/columns.ts';
 import { display, literal } from '../../pg/quote.ts';
 import type { PathSegment } from '../path.ts';
+import { amount } from '../problems.ts';
 import type { ResolveContext } from '../resolve/context.ts';
 import type { FlowResult } from '../resolve/flow.ts';
 import type { ResolvedColumn, ResolvedFlow } from '../resolved-plan.ts';
@@ -77,8 +78,6 @@ function sharedBy(flows: ResolvedFlow[], keys: ResolvedColumn[][]): string {
        group by ${names.map((name) => `r.${name}`).join(', ')} having pg_catalog.count(*) > 1) as d`;
 }
 
-const n = (rows: number): string => rows.toLocaleString('en');
-
 const oneRule = 'say which row stays: on_conflict: skip, with an order';
 
 function mendFor({ results }: Filling, path: PathSegment[]): string {
@@ -101,7 +100,7 @@ function report(ctx: ResolveContext, filling: Filling, { rows, keys }: Shared): 
   const who = names.length === 1 ? 'it gives' : `${names.slice(0, -1).join(', ')} and ${names.at(-1)} give`;
   ctx.problems.error(
     at,
-    `${who} ${display(target)} several rows with one ${columns}: ${n(rows)} rows share ${n(keys)} ${keys === 1 ? 'key' : 'keys'}`,
+    `${who} ${display(target)} several rows with one ${columns}: ${amount(rows)} rows share ${amount(keys)} ${keys === 1 ? 'key' : 'keys'}`,
     mendFor(filling, path),
   );
 }

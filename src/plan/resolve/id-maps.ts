@@ -4,6 +4,7 @@ import { display } from '../../pg/quote.ts';
 import { flowOfIdMap, idMapTable, newIdTypes, oldColumn } from '../id-maps.ts';
 import type { PathSegment } from '../path.ts';
 import type { IdMapSpec } from '../plan.ts';
+import { amount } from '../problems.ts';
 import type { ResolvedFlow } from '../resolved-plan.ts';
 import type { Describer } from '../sql/describe.ts';
 import { planQuery } from '../sql/query.ts';
@@ -75,17 +76,16 @@ async function proveUnique(
     return true;
   }
   const found = counted.value.rows[0]!;
-  const n = (count: string) => Number(count).toLocaleString('en');
   if (found.empty !== '0')
     ctx.problems.error(
       [...path, 'key'],
-      `it is NULL for ${n(found.empty)} of the rows of ${display(relation)}`,
+      `it is NULL for ${amount(Number(found.empty))} of the rows of ${display(relation)}`,
       `Leave them out: where: ${keys.map(({ expression }) => `${expression} is not null`).join(' and ')}.`,
     );
   if (found.keys !== '0')
     ctx.problems.error(
       [...path, 'key'],
-      `it is not unique in ${display(relation)}: ${n(found.rows)} rows share ${n(found.keys)} of its values, and one old key would have several new ones`,
+      `it is not unique in ${display(relation)}: ${amount(Number(found.rows))} rows share ${amount(Number(found.keys))} of its values, and one old key would have several new ones`,
       `Add what tells them apart: key: [${keys.map(({ expression }) => expression).join(', ')}, …].`,
     );
   return found.empty === '0' && found.keys === '0';

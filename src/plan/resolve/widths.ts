@@ -1,5 +1,6 @@
 import { readColumns } from '../../catalog/columns.ts';
 import { display } from '../../pg/quote.ts';
+import { amount } from '../problems.ts';
 import { carried, leaderOf, ordering } from '../statements/select.ts';
 import { needsStage } from '../statements/stage.ts';
 import type { ResolveContext } from './context.ts';
@@ -8,8 +9,6 @@ import type { FlowResult } from './flow.ts';
 /** PostgreSQL's own limits: what a SELECT may list, and the columns of a table. */
 const mostListed = 1664;
 const mostColumns = 1600;
-
-const n = (count: number): string => count.toLocaleString('en');
 
 /** Flows of one read, in a SELECT that lists the columns of all, and for each with a condition of its own whether the row is for it. */
 function checkRead(ctx: ResolveContext, together: FlowResult[]): void {
@@ -20,7 +19,7 @@ function checkRead(ctx: ResolveContext, together: FlowResult[]): void {
   if (listed <= mostListed) return;
   ctx.problems.error(
     [...together[0]!.path.slice(0, 2), 'outputs'],
-    `its outputs have ${n(listed)} columns in all, and PostgreSQL reads ${n(mostListed)} at once`,
+    `its outputs have ${amount(listed)} columns in all, and PostgreSQL reads ${amount(mostListed)} at once`,
     'Make some of them a flow of their own.',
   );
 }
@@ -38,7 +37,7 @@ async function checkWaiting(ctx: ResolveContext, results: FlowResult[]): Promise
     if (most > mostColumns)
       ctx.problems.error(
         path,
-        `its rows wait in a table of ${n(most)} columns before they get into ${display(target)}, and PostgreSQL has ${n(mostColumns)} at most`,
+        `its rows wait in a table of ${amount(most)} columns before they get into ${display(target)}, and PostgreSQL has ${amount(mostColumns)} at most`,
         candidates === most
           ? 'Let its order have fewer expressions, or keep rows with one key out with where.'
           : 'Look fewer values up, or join them in the source.',
