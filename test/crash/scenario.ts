@@ -25,8 +25,8 @@ const rows = `
   insert into book (author_id, title, price, at, raw)
     select 1 + i % 500, repeat('title ', i % 20) || i, i % 977 / 100.0, timestamptz '2020-01-01' + i * interval '1 minute',
            decode(md5(i::text), 'hex')
-      from generate_series(1, 60000) i;
-  insert into note select i, E'tab\\t and \\\\. and ' || i from generate_series(1, 30000) i;
+      from generate_series(1, 20000) i;
+  insert into note select i, E'tab\\t and \\\\. and ' || i from generate_series(1, 10000) i;
   analyze;
 `;
 

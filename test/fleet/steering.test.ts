@@ -12,7 +12,7 @@ import { createDatabase, onServer, type TestDatabase } from '../postgres.ts';
 let source: TestDatabase;
 let database: TestDatabase;
 let target: Target;
-/** Holds the gate: while it is shut, no batch comes to its end. */
+/** Holds the gate: while it is shut, no batch comes to its end. A start of a run counts through it. */
 let gate: pg.Client;
 
 const shape = `
@@ -33,7 +33,6 @@ beforeEach(async () => {
   target = await openTarget(database);
   gate = new pg.Client(source.url);
   await gate.connect();
-  await gate.query('select pg_advisory_lock(7)');
 });
 
 afterEach(async () => {
@@ -43,6 +42,7 @@ afterEach(async () => {
   await database.drop();
 });
 
+const shut = () => gate.query('select pg_advisory_lock(7)');
 const open = () => gate.query('select pg_advisory_unlock(7)');
 
 const plan = (settings = '') => `
@@ -76,8 +76,9 @@ const events = async (runId: string): Promise<string[]> =>
   ).rows.map(({ message }) => message);
 
 test('a paused run comes to rest, says who paused it and why, and goes on when it is resumed', async () => {
-  target.startFleet();
   const runId = await target.start(source, plan());
+  await shut();
+  target.startFleet();
   await begun(runId);
   const run = await runOf(runId);
   const request = { reason: 'backup', actor: 'ops@db1' };
@@ -109,7 +110,6 @@ test('a paused flow waits while the others go on; resuming a run that was stoppe
     hint: 'did you mean book?',
   });
   await pauseRun(target.ledger, run, { flow: 'book', actor: 'test' });
-  await open();
   target.startFleet();
   await until('every other row is in', async () => {
     const { flows } = await readProgress(target.ledger, runId);
@@ -128,8 +128,9 @@ test('a paused flow waits while the others go on; resuming a run that was stoppe
 });
 
 test('a cancelled flow stops where it is, the others are proven without it, and it can be taken up again', async () => {
-  target.startFleet();
   const runId = await target.start(source, plan());
+  await shut();
+  target.startFleet();
   await begun(runId);
   expect(await cancelFlow(target.ledger, await runOf(runId), 'book', 'test')).toBe(true);
   expect(await cancelFlow(target.ledger, await runOf(runId), 'book', 'test')).toBe(false);
@@ -177,8 +178,9 @@ test('a cancelled flow stops where it is, the others are proven without it, and 
 });
 
 test('what is set holds from the next batches on: one at once, and of the size that is aimed at', async () => {
-  target.startFleet();
   const runId = await target.start(source, plan(', batch_seconds: 1'));
+  await shut();
+  target.startFleet();
   await begun(runId);
   const changes = parseSettings(['concurrency=1', 'max_mb=1']);
   const settings = await changeSettings(target.ledger, await runOf(runId), changes, 'test');
@@ -214,6 +216,7 @@ test('what is set holds from the next batches on: one at once, and of the size t
 
 test('a loader does half as many at once when a server has no connections left, and gets everything done', async () => {
   const runId = await target.start(source, plan());
+  await shut();
   await source.close();
   // For the gate, the keeper of the snapshot, and two batches.
   await onServer(15, `alter database ${source.name} connection limit 4`);
@@ -231,8 +234,9 @@ test('a loader does half as many at once when a server has no connections left, 
 });
 
 test('a server that is not well holds the run, which says so and goes on when it is', async () => {
-  target.startFleet();
   const runId = await target.start(source, plan(', throttle: {vacuum: {limit: 0}}'));
+  await shut();
+  target.startFleet();
   await begun(runId);
   const other = new pg.Client(database.url);
   await other.connect();
