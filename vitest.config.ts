@@ -29,6 +29,8 @@ export default defineConfig({
           name: 'postgres',
           include: ['test/{db,fleet,crash,examples}/**/*.test.ts'],
           globalSetup: './test/global-setup.ts',
+          setupFiles: './test/own-environment.ts',
+          isolate: false,
           testTimeout: 150_000,
           hookTimeout: 150_000,
         },

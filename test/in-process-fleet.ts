@@ -18,8 +18,6 @@ import { compareDatabases, type TablePair } from './compare.ts';
 import { ended } from './fleet-processes.ts';
 import type { TestDatabase } from './postgres.ts';
 
-process.env.LOG_LEVEL ??= 'silent';
-
 /** The environment variable that stands for a database in plans; each database has its own. */
 export function variableOf(database: TestDatabase): string {
   const name = `${database.name.toUpperCase()}_URL`;
@@ -38,6 +36,7 @@ export function startInProcessFleet(
   target: TestDatabase,
   options: { queueUrl?: string; concurrency?: number } = {},
 ): InProcessFleet {
+  process.env.LOG_LEVEL ??= 'silent';
   const leave = new AbortController();
   const member = { targetUrl: target.url, signal: leave.signal, concurrency: 2, ...options };
   const members = Promise.all([runScheduler(member), runLoader(member), runValidator(member)]);

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { inject } from 'vitest';
 import type { ServerVersion } from '../ops/embedded/server.ts';
@@ -66,7 +67,9 @@ export async function createDatabase(
   const name = options.name ?? `test_${randomBytes(6).toString('hex')}`;
   const owner = options.owner === 'superuser' ? 'postgres' : server.app.name;
   const template = options.template === undefined ? '' : ` template ${ident(options.template)}`;
-  await onServer(version, `create database ${ident(name)} owner ${ident(owner)}${template}`);
+  // In memory, a copy of the template's files takes half of the time of version 15's own way, through the log.
+  const strategy = version >= 15 ? ' strategy file_copy' : '';
+  await onServer(version, `create database ${ident(name)} owner ${ident(owner)}${template}${strategy}`);
 
   const superuser = new URL(server.superuserUrl);
   superuser.pathname = `/${encodeURIComponent(name)}`;
@@ -126,6 +129,8 @@ export function connect(
     close,
     async drop() {
       if (process.env.ROWFLEET_KEEP === '1') return;
+      // A backend that has to be ended first costs a tenth of a second; a session in the middle of a statement is ended so.
+      await Promise.race([close(), sleep(50)]);
       await drop();
       await close();
     },

@@ -50,7 +50,7 @@ it('a target that ends every session, takes no other, and has its tables locked,
 
 describeWith('mount', 'a full disk', () => {
   it('of the target is waited for until there is space', async () => {
-    const disk = mountSmallDisk(3);
+    const disk = mountSmallDisk(1);
     scenario = await createScenario();
     const { fleet, site } = scenario;
     await onServer(18, `create tablespace small location '${disk.folder}'`);
