@@ -27,11 +27,15 @@ import { RunBreakers } from './run-breakers.ts';
 import { RunHealth } from './run-health.ts';
 import type { Wakeup } from './wakeup.ts';
 
+/** Milliseconds until a run is looked at again after trouble; a ring wakes its loop at once. */
+const troubleMs = 1_000;
+
 /**
- * Milliseconds until a run is looked at again; a ring wakes its loop at once. Soon after something was done, since
- * the first batches of a table take milliseconds and each teaches the size of the next.
+ * Milliseconds until a run is looked at again in which nothing was done for so long: half of that. The first batches of a
+ * table take milliseconds, each teaches the size of the next, and loaders that wait for it do nothing; later ones take
+ * seconds, and each look costs the target a dozen statements.
  */
-const paceMs = { busy: 20, active: 150, trouble: 1_000 };
+const paceMs = (quietMs: number): number => Math.min(300, Math.max(20, quietMs / 2));
 
 /** The largest ledger is read in seconds; after this long the way to it is gone. */
 const readWithinMs = 30_000;
@@ -51,6 +55,8 @@ interface DrivenRun {
   breakers: RunBreakers;
   health: RunHealth;
   rung: Rung;
+  /** When something was done last, by `performance.now()`. */
+  busyAt: number;
 }
 
 const isActive = (run: Run): boolean => run.state === 'running' || run.state === 'cancelling';
@@ -84,24 +90,24 @@ async function takeTrouble({ member }: DriveSite, driven: DrivenRun, error: unkn
   await failRun(ctx, known ? error : new RowfleetError(sqlState(error) ?? 'INTERNAL', message));
 }
 
-/** One look at one run: what is due is done and rung for, and what it waits for is written down. */
-async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof paceMs> {
+/** One look at one run: what is due is done and rung for, and what it waits for is written down. Returns milliseconds until the next. */
+async function look(site: DriveSite, driven: DrivenRun): Promise<number> {
   const { ctx, breakers, health, rung } = driven;
   ctx.waiting = null;
   ctx.busy = false;
-  let pace: keyof typeof paceMs = 'active';
+  let isTroubled = false;
   try {
     if (ctx.run.state === 'running') {
       await breakers.look();
       await health.look();
     }
     await advance(ctx);
-    if (ctx.busy) pace = 'busy';
+    if (ctx.busy) driven.busyAt = performance.now();
     else ctx.waiting ??= await readWaitingAttempt(ctx.ledger, ctx.run.id);
   } catch (error) {
     if (error instanceof LeadLost || error instanceof RunChanged || ctx.signal.aborted) throw error;
     await takeTrouble(site, driven, error);
-    pace = 'trouble';
+    isTroubled = true;
   }
   try {
     const { concurrency = null } = ctx.run.settings;
@@ -111,7 +117,7 @@ async function look(site: DriveSite, driven: DrivenRun): Promise<keyof typeof pa
     site.member.log.warn({ error: safeMessage(error) }, 'cannot ring');
   }
   if (ctx.waiting !== ctx.run.waiting) await asDriver(ctx, (tx) => setWaiting(tx, ctx.run.id, ctx.waiting));
-  return pace;
+  return isTroubled ? troubleMs : paceMs(performance.now() - driven.busyAt);
 }
 
 /** Takes a run up. Throws ENDPOINT_* where this process's environment does not tell where the source is. */
@@ -139,7 +145,7 @@ function begin({ member, lead, signal }: DriveSite, run: Run): DrivenRun {
     ...{ run: ctx.run, target: member.control, source, log: ctx.log },
     write: (fn) => asDriver(ctx, fn),
   }));
-  return { ctx, breakers, health, rung: new Map() };
+  return { ctx, breakers, health, rung: new Map(), busyAt: performance.now() };
 }
 
 /** Waits until this process can tell where a run's source is; says so in the ledger. */
@@ -163,22 +169,22 @@ export async function driveRun(site: DriveSite, runId: string): Promise<void> {
   let driven: DrivenRun | undefined;
   try {
     while (!signal.aborted) {
-      let pace: keyof typeof paceMs = 'trouble';
+      let restMs = troubleMs;
       try {
         const run = await readRun(member.control, runId);
         if (!isActive(run)) break;
         driven ??= await beginOrWait(site, run);
         if (driven !== undefined) {
           driven.ctx.run = run;
-          pace = await look(site, driven);
+          restMs = await look(site, driven);
         }
       } catch (error) {
         if (error instanceof LeadLost || signal.aborted) throw error;
-        if (error instanceof RunChanged) pace = 'active';
+        if (error instanceof RunChanged) restMs = paceMs(0);
         // The ledger itself does not answer as it should: there is nowhere to write that down.
         else member.log.error({ run: runId, error: safeMessage(error) }, 'the ledger does not answer');
       }
-      await wakeup.pause(paceMs[pace], signal);
+      await wakeup.pause(restMs, signal);
     }
     if (driven !== undefined && !signal.aborted) await closeKeeper(driven.ctx);
   } finally {

@@ -13,7 +13,7 @@ export class Misfit extends Error {
 }
 
 /** Turns a value that is neither null nor undefined into its text, not yet escaped for COPY. Throws Misfit. */
-type Encode = (value: unknown) => string;
+export type Encode = (value: unknown) => string;
 
 function numberType(value: number): string {
   if (Number.isNaN(value)) return 'NaN';

@@ -1,6 +1,6 @@
 import { nearest } from '../nearest.ts';
 import { encoderOf, Misfit, typeInWords } from './encode-values.ts';
-import { rowReader } from './shape.ts';
+import { rowWriter } from './shape.ts';
 import type { TransformOutput } from './types.ts';
 
 /** What is wrong with a returned row, for a TransformResult. */
@@ -25,38 +25,24 @@ export class MisfitRow extends Error {
 export class RowEncoder {
   readonly #columns: TransformOutput[];
   readonly #names: string[];
-  readonly #encoders: ((value: unknown) => string)[];
-  readonly #read: (row: object) => unknown[];
+  readonly #write: (row: object) => string;
 
   constructor(columns: TransformOutput[]) {
     this.#columns = columns;
     this.#names = columns.map(({ name }) => name);
-    this.#encoders = columns.map(({ value }) => encoderOf(value));
-    this.#read = rowReader(this.#names);
+    const encoders = columns.map(({ value }) => encoderOf(value));
+    this.#write = rowWriter(this.#names, encoders, {
+      absent: (i, value) => this.#absent(i, value),
+      misfit: (i, error) => this.#throw(i, error),
+      checkKeys: (row) => this.#checkKeys(row as Record<string, unknown>),
+    });
   }
 
   /** One row as a line. Throws MisfitRow. */
   encode(row: unknown): string {
     if (typeof row !== 'object' || row === null || Array.isArray(row))
       throw new MisfitRow({ expected: 'a row (an object)', found: typeInWords(row) });
-    const values = this.#read(row);
-    let line = '';
-    let given = 0;
-    let i = 0;
-    try {
-      for (; i < values.length; i++) {
-        const value = values[i];
-        if (value !== undefined) given++;
-        if (i > 0) line += '\t';
-        line += value === undefined || value === null ? this.#absent(i, value) : this.#encoders[i]!(value);
-      }
-    } catch (error) {
-      throw error instanceof Misfit ? this.#misfitOf(this.#columns[i]!, error) : error;
-    }
-    let keys = 0;
-    for (const _ in row) keys++;
-    if (keys !== given || given === 0) this.#checkKeys(row as Record<string, unknown>);
-    return `${line}\n`;
+    return this.#write(row);
   }
 
   /** Names of the columns in which the lines of two results differ; empty where their number does. */
@@ -66,8 +52,10 @@ export class RowEncoder {
     return this.#names.filter((_, i) => left!.some((fields, at) => fields[i] !== right![at]![i]));
   }
 
-  #misfitOf({ name, type }: TransformOutput, { expected, found }: Misfit): MisfitRow {
-    return new MisfitRow({ column: name, expected: `${expected} for ${type}`, found });
+  #throw(i: number, error: unknown): never {
+    if (!(error instanceof Misfit)) throw error;
+    const { name, type } = this.#columns[i]!;
+    throw new MisfitRow({ column: name, expected: `${error.expected} for ${type}`, found: error.found });
   }
 
   #absent(i: number, value: null | undefined): string {

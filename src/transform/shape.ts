@@ -1,23 +1,93 @@
+import type { Decode } from './decode-values.ts';
+import type { Encode } from './encode-values.ts';
+import type { InputRow } from './types.ts';
+
 /**
- * What reads and makes rows with certain keys is generated, so that each place in it meets one key: rows then have one hidden
- * class, for the plan's function too, and no key is looked up by its text. Names come in as string literals only.
+ * What reads rows from text and writes them is generated, so that each place in it meets one column: rows then have one
+ * hidden class, for the plan's function too, no key is looked up by its text, and each type's own code is called where it
+ * stands. Names come in as string literals only.
  */
 
 // Written as it is, `__proto__` would not be a key; written so, others make larger objects.
 const keyOf = (name: string) => (name === '__proto__' ? '["__proto__"]' : JSON.stringify(name));
 
-/** Makes rows with keys of these names, all own, from their values in the same order. */
-export function rowMaker(names: string[]): (values: unknown[]) => Record<string, unknown> {
-  const entries = names.map((name, i) => `${keyOf(name)}: values[${i}]`);
-  return new Function('values', `return { ${entries.join(', ')} }`) as ReturnType<typeof rowMaker>;
+/** What a generated reader needs besides the values' own decoders. */
+export interface ReaderTools {
+  isNull(text: string, from: number, end: number): boolean;
+  unescapeField(field: string): string;
+  /** Throws: a line has fewer fields than it should. */
+  endsEarly(): never;
 }
 
-/** Reads the values of these keys, in the same order; undefined for what is not there. */
-export function rowReader(names: string[]): (row: object) => unknown[] {
-  const values = names.map((name) => {
+/** Puts the rows of a text, whole lines of COPY, behind `rows`, and what stands before each behind `keys`. */
+export type ReadRows = (text: string, rows: InputRow[], keys: (string | null)[][]) => void;
+
+/** Reads rows of these columns in this order, behind `before` columns that are kept as text. */
+export function rowReader(names: string[], decoders: Decode[], before: number, tools: ReaderTools): ReadRows {
+  const width = before + names.length;
+  // Fields are looked for one by one: splitting lines, then fields, takes twice as long.
+  const fields = Array.from({ length: width }, (_, i) => {
+    const value = i < before ? 'unescapeField(text.slice(at, end))' : `decoders${i - before}(text, at, end)`;
+    return `
+    end = text.indexOf('${i === width - 1 ? '\\n' : '\\t'}', at);
+    if (end === -1) endsEarly();
+    const field${i} = isNull(text, at, end) ? null : ${value};
+    at = end + 1;`;
+  });
+  const entries = names.map((name, i) => `${keyOf(name)}: field${before + i}`);
+  const key = Array.from({ length: before }, (_, i) => `field${i}`);
+  const body = `
+  const { isNull, unescapeField, endsEarly } = tools;
+  const [${names.map((_, i) => `decoders${i}`).join(', ')}] = decoders;
+  return (text, rows, keys) => {
+    for (let at = 0, end = 0; at < text.length; ) {${fields.join('')}
+      rows.push({ ${entries.join(', ')} });
+      ${before > 0 ? `keys.push([${key.join(', ')}]);` : ''}
+    }
+  };`;
+  return new Function('decoders', 'tools', body)(decoders, tools);
+}
+
+/** What a generated writer needs besides the values' own encoders. */
+export interface WriterTools {
+  /** The field of a column that has no value. Throws where it needs one. */
+  absent(column: number, value: null | undefined): string;
+  /** Throws what was thrown for a column's value, as what it is of the row. */
+  misfit(column: number, error: unknown): never;
+  /** Throws where a row has other keys than it may. */
+  checkKeys(row: object): void;
+}
+
+/** Writes rows of these columns as lines of COPY, in this order. */
+export function rowWriter(names: string[], encoders: Encode[], tools: WriterTools): (row: object) => string {
+  const reads = names.map((name, i) => {
     const key = JSON.stringify(name);
     // What every object has is not meant.
-    return name in Object.prototype ? `Object.hasOwn(row, ${key}) ? row[${key}] : undefined` : `row[${key}]`;
+    const value =
+      name in Object.prototype ? `Object.hasOwn(row, ${key}) ? row[${key}] : undefined` : `row[${key}]`;
+    return `const value${i} = ${value};`;
   });
-  return new Function('row', `return [${values.join(', ')}]`) as ReturnType<typeof rowReader>;
+  const writes = names.map(
+    (_, i) => `
+      column = ${i};
+      line += ${i > 0 ? "'\\t' + " : ''}(value${i} === undefined || value${i} === null ? absent(${i}, value${i}) : encoder${i}(value${i}));`,
+  );
+  const given = names.map((_, i) => `(value${i} === undefined ? 0 : 1)`);
+  const body = `
+  const { absent, misfit, checkKeys } = tools;
+  const [${names.map((_, i) => `encoder${i}`).join(', ')}] = encoders;
+  return (row) => {
+    ${reads.join('\n    ')}
+    let line = '';
+    let column = 0;
+    try {${writes.join('')}
+    } catch (error) {
+      misfit(column, error);
+    }
+    let keys = 0;
+    for (const _ in row) keys++;
+    if (keys === 0 || keys !== ${given.join(' + ') || '0'}) checkKeys(row);
+    return line + '\\n';
+  };`;
+  return new Function('encoders', 'tools', body)(encoders, tools);
 }
