@@ -71,6 +71,36 @@ test('a row that the application changes under a batch is computed with all that
   ]);
 });
 
+test('a row for which the join comes to give several values stays as it is, and is told by its key', async () => {
+  await database.exec(`
+    create table word (kind_id int, word text);
+    insert into word select id, name from kind;
+    update item set kind_id = 2 where id = 4`);
+  const runId = await target.start(
+    database,
+    `
+name: words
+migration: {batch_size: 500}
+flows:
+  - {name: item, from: item i, join: left join word w on w.kind_id = i.kind_id, to: item, columns: {label: w.word}}`,
+  );
+  await database.exec(`insert into word values (2, 'another')`);
+  target.startFleet();
+  await target.ended(runId, 'quarantined');
+  const { rows: refused } = await target.ledger.pool.query(
+    `select convert_from(source_key, 'UTF8')::json as key, code, state from rowfleet.quarantine where run_id = $1`,
+    [runId],
+  );
+  expect(refused).toEqual([{ key: { id: '4' }, code: 'JOIN_MULTIPLIES', state: 'held' }]);
+  const { rows } = await database.query(
+    'select label, count(*)::int as n from item group by label order by n',
+  );
+  expect(rows).toEqual([
+    { label: null, n: 1 },
+    { label: 'k1', n: 7999 },
+  ]);
+});
+
 test('cancel ends a batch that waits for a row; what was updated stays, and the next run does the rest', async () => {
   const labelled = async () => {
     const { rows } = await database.query<{ n: number }>('select count(label)::int as n from item');
