@@ -20,6 +20,11 @@ export async function closeWithin(closing: Promise<unknown>[], ms = 3_000): Prom
   await Promise.race([Promise.allSettled(closing), timer]);
 }
 
+/** BullMQ's own close fails where Redis is gone, and leaves a connection that goes on trying. */
+async function closeForGood(queue: Queue): Promise<void> {
+  await queue.close().catch(() => queue.disconnect());
+}
+
 /** Opens one producer a queue. */
 export function openQueues(backend: QueueBackend): Queues {
   const queues = {
@@ -28,5 +33,5 @@ export function openQueues(backend: QueueBackend): Queues {
     validate: backend.openQueue(validateJob.queue),
     control: backend.openQueue(controlJob.queue),
   };
-  return { ...queues, close: () => closeWithin(Object.values(queues).map((queue) => queue.close())) };
+  return { ...queues, close: () => closeWithin(Object.values(queues).map(closeForGood)) };
 }

@@ -100,8 +100,9 @@ export function connect(
   const close = async () => {
     await Promise.all([...sessions].map((session) => session.end().catch(() => {})));
     sessions.clear();
-    await pool?.end();
+    const ending = pool;
     pool = undefined;
+    await ending?.end();
   };
   return {
     version,

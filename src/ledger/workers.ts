@@ -5,6 +5,10 @@ import type { Queryable } from './ledger.ts';
 
 export type WorkerKind = 'scheduler' | 'loader' | 'validator';
 
+/** What a run waits for where no process of a kind is there to do the work. */
+export const waitsForKind = (kind: WorkerKind): string =>
+  `for a ${kind} to join: none is running (\`rowfleet ${kind}\` starts one)`;
+
 /** Writes a process of the fleet into the ledger; returns its id. */
 export async function insertWorker(on: Queryable, kind: WorkerKind, concurrency: number): Promise<string> {
   const id = `${kind}-${hostname()}-${process.pid}-${Date.now().toString(36)}`;

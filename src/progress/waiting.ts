@@ -1,7 +1,7 @@
 import type { RunSummary } from '../ledger/read-run.ts';
 import type { LiveWorker } from '../ledger/read-tasks.ts';
 import type { Phase } from '../ledger/runs.ts';
-import type { WorkerKind } from '../ledger/workers.ts';
+import { type WorkerKind, waitsForKind } from '../ledger/workers.ts';
 
 /** Who does the work of a phase, besides the scheduler. */
 const needed: Partial<Record<Phase, WorkerKind>> = {
@@ -19,8 +19,10 @@ const needed: Partial<Record<Phase, WorkerKind>> = {
 export function waitingFor(run: RunSummary, workers: LiveWorker[]): string | null {
   if (run.state !== 'running' && run.state !== 'cancelling') return null;
   const missing = (kind: WorkerKind) => !workers.some((worker) => worker.kind === kind);
-  if (missing('scheduler')) return 'for a scheduler to join: none is running';
-  if (run.waiting !== null) return run.waiting;
+  if (missing('scheduler')) return waitsForKind('scheduler');
   const kind = run.state === 'running' ? needed[run.phase] : undefined;
-  return kind !== undefined && missing(kind) ? `for a ${kind} to join: none is running` : null;
+  if (kind !== undefined && missing(kind)) return run.waiting ?? waitsForKind(kind);
+  // What the scheduler wrote down before one joined holds no more.
+  const hasJoined = kind !== undefined && run.waiting === waitsForKind(kind);
+  return hasJoined ? null : run.waiting;
 }

@@ -133,7 +133,9 @@ describe('the progress of a run', () => {
     const run = await aRun('no rate yet');
     await aFlow(run, 'a', { blocks: [10], leaf: 0, nextBlock: 0 }, { rows: 500 });
     const before = await readProgress(ledger, run);
-    expect(before.overall.eta).toEqual({ reason: 'for a scheduler to join: none is running' });
+    expect(before.overall.eta).toEqual({
+      reason: 'for a scheduler to join: none is running (`rowfleet scheduler` starts one)',
+    });
     expect(before.flows[0]).toMatchObject({
       state: 'waiting',
       fraction: 0,
@@ -143,7 +145,14 @@ describe('the progress of a run', () => {
     const join = (kind: string) =>
       target.query(`insert into rowfleet.worker (id, kind, host, pid) values ($1, $1, 'h', 1)`, [kind]);
     await join('scheduler');
-    expect((await readProgress(ledger, run)).waiting).toBe('for a loader to join: none is running');
+    expect((await readProgress(ledger, run)).waiting).toBe(
+      'for a loader to join: none is running (`rowfleet loader` starts one)',
+    );
+    // What the scheduler wrote down before one joined.
+    await target.query(
+      `update rowfleet.run set waiting = 'for a loader to join: none is running (\`rowfleet loader\` starts one)' where id = $1`,
+      [run],
+    );
     await join('loader');
     const ready = await readProgress(ledger, run);
     expect([ready.waiting, ready.overall.eta]).toEqual([null, { reason: 'no batch has finished yet' }]);

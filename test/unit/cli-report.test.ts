@@ -119,7 +119,7 @@ describe('the status', () => {
       aSnapshot({
         attempts: [attempt],
         troubled: [trouble],
-        waiting: 'for a loader to join: none is running',
+        waiting: 'for a loader to join: none is running (`rowfleet loader` starts one)',
       }),
       [],
       false,
@@ -130,7 +130,7 @@ describe('the status', () => {
     expect(text).toContain(
       '  · batch of chunks  public.t  waiting, retrying at 12:04:31: gone [57P01, wait]',
     );
-    expect(text).toContain('  waiting  for a loader to join: none is running');
+    expect(text).toContain('  waiting  for a loader to join: none is running (`rowfleet loader` starts one)');
     expect(text).not.toContain('finding');
   });
 
