@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm, statfs } from 'node:fs/promises';
-import { freemem, tmpdir } from 'node:os';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import pg from 'pg';
 import type { TestProject } from 'vitest/node';
 import { type EmbeddedServer, type ServerVersion, startServer } from '../ops/embedded/server.ts';
+import { makeDataFolder } from './data-folder.ts';
 
 /** The role that owns test databases: like the owner on a managed service, it is no superuser. */
 const app = { name: 'app', password: 'app password' };
@@ -38,19 +38,6 @@ async function compile(): Promise<string> {
   return folder;
 }
 
-/** Bytes that the databases of a test run take at most, with room to spare. */
-const dataBytes = 4 * 2 ** 30;
-
-/** Where servers keep their data: in memory where there is room, since tests make and drop hundreds of databases. */
-async function dataParent(): Promise<string> {
-  const memory = '/dev/shm';
-  const room = await statfs(memory).then(
-    ({ bavail, bsize }) => Math.min(bavail * bsize, freemem()),
-    () => 0,
-  );
-  return room > 2 * dataBytes ? memory : tmpdir();
-}
-
 /** Durability off: a test's data need not survive the machine, and commits get ten times faster. */
 const settings = {
   fsync: 'off',
@@ -74,8 +61,7 @@ async function prepareServer(server: EmbeddedServer): Promise<TestServer> {
 /** Starts one server of each version for the whole test run. `ROWFLEET_KEEP=1` leaves them, to look at afterwards. */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const keep = process.env.ROWFLEET_KEEP === '1';
-  const folder = await mkdtemp(join(await dataParent(), 'rowfleet-test-'));
-  await chmod(folder, 0o755);
+  const folder = await makeDataFolder();
   const start = (version: ServerVersion) =>
     startServer({ version, dataDir: join(folder, String(version)), settings, detached: keep });
   const [compiled, ...started] = await Promise.all([compile(), start(14), start(15), start(18)]);
