@@ -13,16 +13,10 @@ export default defineConfig({
     maxWorkers: 2,
     // Forks of vitest 4 now and then end with EPIPE on a busy machine, every test passed (mended in 5, which needs Node 22).
     pool: 'threads',
+    // Files share what they import: loading it anew for each took more time than all unit tests.
+    isolate: false,
     projects: [
-      {
-        extends: true,
-        test: {
-          name: 'unit',
-          include: ['test/unit/**/*.test.ts'],
-          // Loading what they import anew for each file took more time than all of them. Others set their environment.
-          isolate: false,
-        },
-      },
+      { extends: true, test: { name: 'unit', include: ['test/unit/**/*.test.ts'] } },
       {
         extends: true,
         test: {
@@ -30,7 +24,6 @@ export default defineConfig({
           include: ['test/{db,fleet,crash,examples}/**/*.test.ts'],
           globalSetup: './test/global-setup.ts',
           setupFiles: './test/own-environment.ts',
-          isolate: false,
           testTimeout: 150_000,
           hookTimeout: 150_000,
         },

@@ -27,7 +27,7 @@ export function rowReader(names: string[], decoders: Decode[], before: number, t
   const width = before + names.length;
   // Fields are looked for one by one: splitting lines, then fields, takes twice as long.
   const fields = Array.from({ length: width }, (_, i) => {
-    const value = i < before ? 'unescapeField(text.slice(at, end))' : `decoders${i - before}(text, at, end)`;
+    const value = i < before ? 'unescapeField(text.slice(at, end))' : `decoder${i - before}(text, at, end)`;
     return `
     end = text.indexOf('${i === width - 1 ? '\\n' : '\\t'}', at);
     if (end === -1) endsEarly();
@@ -38,7 +38,7 @@ export function rowReader(names: string[], decoders: Decode[], before: number, t
   const key = Array.from({ length: before }, (_, i) => `field${i}`);
   const body = `
   const { isNull, unescapeField, endsEarly } = tools;
-  const [${names.map((_, i) => `decoders${i}`).join(', ')}] = decoders;
+  const [${names.map((_, i) => `decoder${i}`).join(', ')}] = decoders;
   return (text, rows, keys) => {
     for (let at = 0, end = 0; at < text.length; ) {${fields.join('')}
       rows.push({ ${entries.join(', ')} });

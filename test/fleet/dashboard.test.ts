@@ -1,5 +1,7 @@
 import { createServer, request } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openQueueBackend } from '../../jobs/backend.ts';
 import { copyJob } from '../../jobs/copy.ts';
@@ -462,5 +464,11 @@ describeWith('redis', 'the dashboard over Redis', () => {
       await ledger.close();
       await target.drop();
     }
+    // Nothing that was closed while Redis was gone comes back with it: it would within two seconds.
+    await redis.restartEmpty();
+    await sleep(2_500);
+    const client = new Redis(redis.url);
+    expect(await client.info('clients')).toContain('connected_clients:1\r\n');
+    client.disconnect();
   });
 });
