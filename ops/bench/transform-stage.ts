@@ -7,8 +7,8 @@ import type { TransformInput, TransformOutput, ValueName } from '../../src/trans
 /** What the bench's function is given: columns of the table `mixed`, by their types. */
 export const inputTypes: Record<string, ValueName> = {
   id: 'int8',
-  ref: 'plain',
-  body: 'json',
+  ref: 'uuid',
+  body: 'jsonb',
   title: 'text',
   amount: 'numeric',
   at: 'timestamptz',
@@ -19,10 +19,10 @@ export const inputTypes: Record<string, ValueName> = {
 /** What it fills. */
 export const outputTypes: Record<string, ValueName> = {
   id: 'int8',
-  ref: 'plain',
+  ref: 'uuid',
   heading: 'text',
   cents: 'int4',
-  meta: 'json',
+  meta: 'jsonb',
   at: 'timestamptz',
   digest: 'bytea',
 };
@@ -53,7 +53,7 @@ export async function openMixed(): Promise<Transform> {
 /** Frames as the source's socket gave them, through all of a batch but the databases: decoded, called for, encoded. */
 export async function goThroughStage(transform: Transform, chunks: Buffer[]): Promise<void> {
   const { signal } = new AbortController();
-  const batch = new TransformBatch(transform, { signal, write: () => {} });
+  const batch = new TransformBatch(transform, { signal, write: () => {}, binary: true });
   for (const chunk of chunks) await batch.push(chunk);
   await batch.end();
 }

@@ -1,4 +1,4 @@
-import { frameOf } from '../../src/transform/frames.ts';
+import { frameOf } from '../../src/transform/encode/frame-of.ts';
 import { BenchFleet } from './fleet.ts';
 import { mixedColumns, mixedRows } from './mixed.ts';
 import { type BenchSite, withBenchSite } from './site.ts';

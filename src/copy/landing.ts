@@ -12,12 +12,15 @@ import {
   needsStage,
   stageDefinition,
 } from '../plan/statements/stage.ts';
+import { haveBinaryForm } from '../transform/encode/binary-values.ts';
 
 /** Where the rows of a flow come down: in a table at once, or on a stage, from where values are looked up. */
 export interface Landing {
   flow: ResolvedFlow;
   /** `COPY … FROM STDIN`. */
   statement: string;
+  /** The same in binary format, where a transform writes that as long as its values have such a form. */
+  binary?: string;
   /** What `open` and `close` run, for those who only want to see it. */
   before: string[];
   after: string[];
@@ -29,9 +32,11 @@ export interface Landing {
 
 function direct(flow: ResolvedFlow, into: RelationName): Landing {
   const columns = flow.columns.length === 0 ? '' : ` (${landingColumns(flow)})`;
+  const statement = (format: string) => `copy ${qualified(into)}${columns} from stdin (format ${format})`;
   return {
     flow,
-    statement: `copy ${qualified(into)}${columns} from stdin (format ${flow.format})`,
+    statement: statement(flow.format),
+    ...(flow.transform && haveBinaryForm(flow.transform.output) ? { binary: statement('binary') } : {}),
     before: [],
     after: [],
     open: async () => {},

@@ -50,12 +50,12 @@ async function pass(
   tolerant: boolean,
 ): Promise<PumpOutcome> {
   const { source, target, signal, onBytes } = ctx;
-  const { flow, statement } = landing;
+  const { flow, statement, binary } = landing;
   const before = flow.transform && tolerant && range.leaf?.hasCtid ? [`${flow.alias}.ctid`] : [];
   const through = stageFor(ctx.transforms, flow, { signal, before: before.length, gather: tolerant });
   const sides = [
     { session: source, statement: copyOutStatement(flow, range, before) },
-    { session: target, statement },
+    { session: target, statement, ...(binary === undefined ? {} : { binary }) },
     { signal, onBytes, through },
   ] as const;
   const outcome = tolerant

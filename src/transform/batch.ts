@@ -1,9 +1,12 @@
 import { setImmediate as breathe } from 'node:timers/promises';
 import type { ResolvedFlow } from '../plan/resolved-plan.ts';
+import type { CopyFormat, OpenStage } from '../wire/relay-types.ts';
 import { Caller, isPromise } from './caller.ts';
-import { RowDecoder } from './decode.ts';
-import { MisfitRow, RowEncoder } from './encode.ts';
-import { typeInWords } from './encode-values.ts';
+import { FrameReader } from './decode/frame-reader.ts';
+import { RowDecoder } from './decode/row-decoder.ts';
+import { typeInWords } from './encode/expected.ts';
+import { OutputRows } from './encode/output-rows.ts';
+import { MisfitRow, RowEncoder } from './encode/row-encoder.ts';
 import {
   type RowPlace,
   RowsRefused,
@@ -13,14 +16,13 @@ import {
   TransformThrew,
   TransformUnstable,
 } from './errors.ts';
-import { FrameReader, frameOf } from './frames.ts';
 import { breakerDefaults } from './pace.ts';
 import { type Transform, type Transforms, transformFor } from './transform.ts';
 import type { InputRow } from './types.ts';
 
 /** How long rows are worked on before timers and sockets get their turn: leases are renewed each second. */
 const turnMs = 8;
-/** Characters of output that are written at once. */
+/** Bytes, or characters, of output that are written at once. */
 const writeLength = 1 << 16;
 /** Bytes of input that a chunk of rows is made of at most, so that memory does not depend on their width. */
 const maxChunkBytes = 16 * 2 ** 20;
@@ -30,13 +32,19 @@ const tooMuchTwice = 2 ** 20;
 /** Refused rows that are gathered before they are thrown. */
 const mostGathered = 1000;
 
-const isNone = (result: unknown): boolean => result === null || result === undefined;
+/** The rows that one row became. */
+function rowsOf(result: unknown): unknown[] {
+  if (Array.isArray(result)) return result;
+  return result === null || result === undefined ? [] : [result];
+}
 
 export interface TransformBatchOptions {
   /** Its abort ends the batch with its reason. */
   signal: AbortSignal;
-  /** Takes CopyData frames with rows for COPY … FROM STDIN in text format; settles when more may come. */
-  write: (frames: Buffer) => void | Promise<void>;
+  /** Takes a CopyData frame with rows for COPY … FROM STDIN in a format; settles when more may come. */
+  write: (frame: Buffer, format: CopyFormat) => void | Promise<void>;
+  /** Whether rows may be written in binary format, up to one that has to be text. Defaults to false. */
+  binary?: boolean;
   /** Columns that the source sends ahead of the input's own, as `TransformRefused.key()` gives them. Defaults to none. */
   before?: number;
   /**
@@ -56,7 +64,7 @@ export interface TransformTally {
 }
 
 /**
- * The stage between two COPYs in text format: CopyData frames of the source, cut anywhere, go in; the plan's function is
+ * The stage between two COPYs: CopyData frames of the source in text format, cut anywhere, go in; the plan's function is
  * called for each row or chunk; frames for the target come out. Throws TransformThrew, TransformResult, TransformUnstable,
  * TransformHeld, RowsRefused, and the signal's reason. After a throw it is good for nothing.
  */
@@ -68,6 +76,7 @@ export class TransformBatch {
   readonly #frames = new FrameReader();
   readonly #decoder: RowDecoder;
   readonly #encoder: RowEncoder;
+  readonly #output: OutputRows;
   /** Rows in hand: those that are worked on, and those that wait until a chunk is full. */
   #rows: InputRow[] = [];
   #keys: (string | null)[][] = [];
@@ -76,7 +85,6 @@ export class TransformBatch {
   /** What is called now: its first row among those in hand, and their number. */
   #at = 0;
   #count = 1;
-  #text = '';
   readonly #refused: TransformRefused[] = [];
   /** Rows that failed asynchronously, each alone, since one went well. */
   #failed = 0;
@@ -88,6 +96,13 @@ export class TransformBatch {
     this.#caller = new Caller(transform, options.signal, () => this.#place(), options.gather !== true);
     this.#decoder = new RowDecoder(transform.plan.input, options.before);
     this.#encoder = new RowEncoder(transform.plan.output);
+    const isBinary = options.binary === true && this.#encoder.isBinary && transform.onlyText !== true;
+    this.#output = new OutputRows(this.#encoder, isBinary);
+  }
+
+  /** The format of the first row that is written. */
+  get format(): CopyFormat {
+    return this.#output.format;
   }
 
   /** Takes frames of the source; settles when their rows are written, or wait for a full chunk. Not to be called again before. */
@@ -239,17 +254,16 @@ export class TransformBatch {
 
   /** Writes down what one row became: a row, several, or none. */
   #take(result: unknown): void {
-    const lines = Array.isArray(result) ? result.length : isNone(result) ? 0 : 1;
-    if (lines === 0) this.tally.rowsNone++;
-    else this.#text += this.#encode(result);
-    this.tally.rowsOut += lines;
+    const rows = rowsOf(result);
+    if (rows.length === 0) this.tally.rowsNone++;
+    else this.#fitting(() => this.#output.add(rows));
+    this.tally.rowsOut += rows.length;
   }
 
-  #encode(result: unknown): string {
+  /** Throws TransformResult for rows that do not fit. */
+  #fitting<T>(encode: () => T): T {
     try {
-      if (isNone(result)) return '';
-      if (!Array.isArray(result)) return this.#encoder.encode(result);
-      return result.map((row) => this.#encoder.encode(row)).join('');
+      return encode();
     } catch (error) {
       throw error instanceof MisfitRow ? new TransformResult(this.#place(), error.misfit) : error;
     }
@@ -260,9 +274,15 @@ export class TransformBatch {
     this.#count = 1;
     for (const [i, result] of results.entries()) {
       this.#at = from + i;
-      const [one, other] = [this.#encode(result), this.#encode(again[i])];
+      const [one, other] = this.#fitting(() => [this.#linesOf(result), this.#linesOf(again[i])] as const);
       if (one !== other) throw new TransformUnstable(this.#place(), this.#encoder.differing(one, other));
     }
+  }
+
+  #linesOf(result: unknown): string {
+    return rowsOf(result)
+      .map((row) => this.#encoder.encode(row))
+      .join('');
   }
 
   #done(rows: number): void {
@@ -273,11 +293,11 @@ export class TransformBatch {
   }
 
   #isDue(): boolean {
-    return this.#text.length > writeLength || performance.now() > this.#turnEnds;
+    return this.#output.length > writeLength || performance.now() > this.#turnEnds;
   }
 
   async #pause(): Promise<void> {
-    if (this.#text.length > writeLength) await this.#write();
+    if (this.#output.length > writeLength) await this.#write();
     if (performance.now() <= this.#turnEnds) return;
     await breathe();
     this.#options.signal.throwIfAborted();
@@ -285,11 +305,11 @@ export class TransformBatch {
   }
 
   async #write(): Promise<void> {
-    if (this.#text === '') return;
-    const frame = frameOf(this.#text);
-    this.#text = '';
-    if (this.#refused.length > 0) return; // It is given up.
-    await this.#options.write(frame);
+    for (const { frame, format } of this.#output.take()) {
+      if (this.#refused.length > 0) return; // It is given up.
+      if (format === 'text' && this.#options.binary) this.#transform.onlyText = true;
+      await this.#options.write(frame, format);
+    }
   }
 }
 
@@ -297,8 +317,8 @@ export class TransformBatch {
 export function stageFor(
   transforms: Transforms,
   flow: Pick<ResolvedFlow, 'name' | 'transform'>,
-  options: Omit<TransformBatchOptions, 'write'>,
-): ((write: TransformBatchOptions['write']) => TransformBatch) | undefined {
+  options: Omit<TransformBatchOptions, 'write' | 'binary'>,
+): OpenStage | undefined {
   const transform = transformFor(transforms, flow);
-  return transform && ((write) => new TransformBatch(transform, { ...options, write }));
+  return transform && ((write, binary) => new TransformBatch(transform, { ...options, write, binary }));
 }

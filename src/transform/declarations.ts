@@ -19,10 +19,15 @@ const given: Record<ValueName, string> = {
   numeric: 'string',
   bool: 'boolean',
   json: 'Json',
+  jsonb: 'Json',
   bytea: 'Uint8Array',
   timestamptz: 'string',
+  timestamp: 'string',
+  date: 'string',
+  uuid: 'string',
   plain: 'string',
   text: 'string',
+  other: 'string',
 };
 
 /** Where more may be returned than is given. */
@@ -80,8 +85,9 @@ function typeText(
   words: Partial<Record<ValueName, string>>,
 ): string {
   const word = words[value.name] ?? given[value.name];
-  const element = value.name === 'json' ? word : `${word} | null`;
-  if (value.array) return `${value.name === 'json' ? element : `(${element})`}[]${nullable ? ' | null' : ''}`;
+  const isJson = value.name === 'json' || value.name === 'jsonb'; // `Json` has null in it
+  const element = isJson ? word : `${word} | null`;
+  if (value.array) return `${isJson ? element : `(${element})`}[]${nullable ? ' | null' : ''}`;
   return nullable ? element : word;
 }
 

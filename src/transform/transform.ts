@@ -16,6 +16,8 @@ export interface Transform {
   breaker: Breaker;
   /** A row that an asynchronous call went well for: by it one finds out whether others fail, or all do. */
   good?: InputRow;
+  /** Whether a row came that has to be written as text; batches that begin then are text from their first row on. */
+  onlyText?: boolean;
 }
 
 function frozen<T>(value: T): T {

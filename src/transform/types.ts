@@ -1,6 +1,7 @@
 /**
- * What a column's values are to a transform: the built-in type's name where JavaScript has something of its own for it,
- * `plain` for types whose text never holds a backslash (uuid, dates and times, money), `text` for all others.
+ * What a column's values are to a transform: the built-in type's name where JavaScript or its binary form has something of its
+ * own for it, `text` for types whose binary form is their text (varchar and enums among them), `plain` for others whose text
+ * never holds a backslash (times of day, intervals), `other` for all that are left.
  */
 export type ValueName =
   | 'int8'
@@ -12,10 +13,15 @@ export type ValueName =
   | 'numeric'
   | 'bool'
   | 'json'
+  | 'jsonb'
   | 'bytea'
   | 'timestamptz'
+  | 'timestamp'
+  | 'date'
+  | 'uuid'
   | 'plain'
-  | 'text';
+  | 'text'
+  | 'other';
 
 export interface ValueType {
   name: ValueName;

@@ -11,21 +11,24 @@ const own: Record<string, ValueName> = {
   numeric: 'numeric',
   bool: 'bool',
   json: 'json',
-  jsonb: 'json',
+  jsonb: 'jsonb',
   bytea: 'bytea',
   timestamptz: 'timestamptz',
-  uuid: 'plain',
-  date: 'plain',
+  timestamp: 'timestamp',
+  date: 'date',
+  uuid: 'uuid',
   time: 'plain',
   timetz: 'plain',
-  timestamp: 'plain',
   interval: 'plain',
+  text: 'text',
+  varchar: 'text',
+  bpchar: 'text',
 };
 
 /** They have elements, but another form. */
 const noArrays = new Set(['int2vector', 'oidvector']);
 
-/** What a type's values are to a transform. Domains are what they are over; what users and extensions made is text. */
+/** What a type's values are to a transform. Domains are what they are over. */
 export function valueTypeOf(types: TypeCatalog, oid: number): ValueType {
   const type = types.byOid.get(oid);
   if (type?.kind === 'd') return valueTypeOf(types, type.base);
@@ -36,5 +39,7 @@ export function valueTypeOf(types: TypeCatalog, oid: number): ValueType {
   return { name: nameOf(type), array: false };
 }
 
-const nameOf = (type: DataType | undefined): ValueName =>
-  (type?.schema === 'pg_catalog' ? own[type.name] : undefined) ?? 'text';
+function nameOf(type: DataType | undefined): ValueName {
+  if (type?.kind === 'e') return 'text';
+  return (type?.schema === 'pg_catalog' ? own[type.name] : undefined) ?? 'other';
+}

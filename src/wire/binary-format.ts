@@ -1,4 +1,5 @@
 import { FrameWriter } from './frame-writer.ts';
+import type { CopyFormat } from './relay-types.ts';
 
 const nothing = new Uint8Array(0);
 const signature = Buffer.from('PGCOPY\n\xff\r\n\0', 'latin1');
@@ -8,7 +9,7 @@ const binaryHeader = Buffer.concat([signature, Buffer.alloc(flagsAndExtension)])
 const binaryTrailer = new Uint8Array([0xff, 0xff]);
 
 /** What a COPY in a format begins and ends with, around its rows. */
-export function envelope(format: 'binary' | 'text'): { before: Buffer[]; after: Buffer[] } {
+export function envelope(format: CopyFormat): { before: Buffer[]; after: Buffer[] } {
   if (format === 'text') return { before: [], after: [] };
   const frame = (content: Uint8Array) => {
     const writer = new FrameWriter();

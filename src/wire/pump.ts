@@ -5,7 +5,7 @@ import { envelope } from './binary-format.ts';
 import { CopyIn } from './copy-in.ts';
 import { Filling } from './filling.ts';
 import type { DrainedRows } from './frame-writer.ts';
-import type { RelayOptions, RelaySide } from './relay-types.ts';
+import type { CopyFormat, RelayOptions, RelaySide } from './relay-types.ts';
 import { submit } from './submit.ts';
 
 /** Makes of what the source sends what each output takes. */
@@ -23,7 +23,7 @@ export interface Sorter {
 /** One output: what loads rows into it. */
 export interface Inlet {
   statement: string;
-  format: 'binary' | 'text';
+  format: CopyFormat;
 }
 
 /** What each output was given and took. */

@@ -6,10 +6,18 @@ export interface RelayTally {
   bytes: number;
 }
 
+export type CopyFormat = 'binary' | 'text';
+
 /** One side of a relay: the session, and the COPY that it is to run. */
 export interface RelaySide {
   session: Session;
   statement: string;
+}
+
+/** The target's side. */
+export interface RelayTarget extends RelaySide {
+  /** The same COPY in binary format, where rows may come so through a stage. */
+  binary?: string;
 }
 
 export interface RelayOptions {
@@ -33,7 +41,15 @@ export interface Stage {
   /** The source has sent everything. Settles when everything is written. */
   end(): Promise<void>;
   readonly tally: { rowsOut: number };
+  /** That it begins to write in. */
+  readonly format: CopyFormat;
 }
 
-/** Begins a stage; `write` takes whole CopyData frames for the target, and settles when more may come. */
-export type OpenStage = (write: (frames: Buffer) => Promise<void>) => Stage;
+/**
+ * Begins a stage. `write` takes a whole CopyData frame for the target, and settles when more may come; `binary`: whether the
+ * target takes that format too.
+ */
+export type OpenStage = (
+  write: (frame: Buffer, format: CopyFormat) => Promise<void>,
+  binary: boolean,
+) => Stage;

@@ -2,7 +2,7 @@ import { barrier } from '../barrier.ts';
 import { isRefusal } from '../pg/failure-class.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
-import type { RelayOptions, RelayOutcome, RelaySide, RelayTally } from './relay-types.ts';
+import type { RelayOptions, RelayOutcome, RelaySide, RelayTally, RelayTarget } from './relay-types.ts';
 import { submit } from './submit.ts';
 import { relayThrough } from './through.ts';
 
@@ -57,7 +57,7 @@ async function withPipe<T>(
 /** Pipes one COPY from the source's socket to the target's. On any failure both sessions are destroyed. */
 export async function relay(
   source: RelaySide,
-  target: RelaySide,
+  target: RelayTarget,
   options: RelayOptions,
 ): Promise<RelayTally> {
   const { through } = options;
@@ -86,7 +86,11 @@ function refusedBy(side: 'source' | 'target', error: unknown): RelayOutcome {
  * Like `relay`, but when a server refuses, both sessions stay and can go back to a savepoint. The target is drained of
  * what the source still sends, so this is for small ranges.
  */
-export function tryRelay(source: RelaySide, target: RelaySide, options: RelayOptions): Promise<RelayOutcome> {
+export function tryRelay(
+  source: RelaySide,
+  target: RelayTarget,
+  options: RelayOptions,
+): Promise<RelayOutcome> {
   const { through } = options;
   if (through !== undefined) return relayThrough(source, target, through, { ...options, tolerant: true });
   return withPipe(source, target, options, async ({ out, into, bytes }) => {

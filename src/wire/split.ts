@@ -1,6 +1,7 @@
 import { afterHeader } from './binary-format.ts';
 import { type DrainedRows, FrameWriter } from './frame-writer.ts';
 import type { Sorter } from './pump.ts';
+import type { CopyFormat } from './relay-types.ts';
 import { RowReader } from './row-reader.ts';
 
 /** Which of a row's fields belong to one output: `flag` says whether a field before them tells if the row is for it. */
@@ -25,7 +26,7 @@ export class Splitter implements Sorter {
   /** The header of a binary COPY has been passed. */
   #begun = false;
 
-  constructor(parts: Part[], format: 'binary' | 'text') {
+  constructor(parts: Part[], format: CopyFormat) {
     this.#parts = parts;
     this.#outputs = parts.map(() => new FrameWriter());
     this.#heads = parts.map(({ columns }) => new Uint8Array([columns >> 8, columns & 0xff]));

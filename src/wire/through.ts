@@ -1,9 +1,17 @@
 import { barrier } from '../barrier.ts';
 import { RowfleetError } from '../errors.ts';
 import { isRefusal } from '../pg/failure-class.ts';
+import { envelope } from './binary-format.ts';
 import { CopyIn } from './copy-in.ts';
 import { type Filled, Filling } from './filling.ts';
-import type { OpenStage, RelayOptions, RelayOutcome, RelaySide } from './relay-types.ts';
+import type {
+  CopyFormat,
+  OpenStage,
+  RelayOptions,
+  RelayOutcome,
+  RelaySide,
+  RelayTarget,
+} from './relay-types.ts';
 import { submit } from './submit.ts';
 
 /** Frames as they came, until the stage takes them. */
@@ -24,67 +32,105 @@ class Frames implements Filled {
   }
 }
 
-/** The target's COPY as a stage writes to it. */
+/** The target's COPY as a stage writes to it: another one as soon as rows come in another format. */
 class Writing {
-  readonly into: CopyIn;
   failure: Error | undefined;
+  readonly #target: RelayTarget;
+  #format: CopyFormat = 'text';
+  #into: CopyIn | undefined;
+  /** Of COPYs that have ended. */
+  #rows = 0;
   #wake = () => {};
 
-  constructor(statement: string) {
-    this.into = new CopyIn(statement, () => this.#wake());
-    this.into.done.catch((error) => {
+  constructor(target: RelayTarget) {
+    this.#target = target;
+  }
+
+  async open(format: CopyFormat): Promise<void> {
+    const { session, statement, binary = statement } = this.#target;
+    const into = new CopyIn(format === 'binary' ? binary : statement, () => this.#wake());
+    into.done.catch((error) => {
       this.failure = error;
       this.#wake();
     });
+    this.#into = into;
+    this.#format = format;
+    submit(session, into);
+    await into.ready;
+    for (const frame of envelope(format).before) into.write(frame);
   }
 
-  write = async (frames: Buffer): Promise<void> => {
+  write = async (frame: Buffer, format: CopyFormat): Promise<void> => {
     if (this.failure !== undefined) throw this.failure;
-    if (this.into.write(frames)) return;
+    if (format !== this.#format) {
+      await this.#end();
+      await this.open(format);
+    }
+    if (this.#into!.write(frame)) return;
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
     });
     if (this.failure !== undefined) throw this.failure;
   };
 
+  async #end(): Promise<void> {
+    const into = this.#into!;
+    for (const frame of envelope(this.#format).after) into.write(frame);
+    into.end();
+    this.#rows += await into.done;
+    into.release();
+  }
+
+  /** Says that all rows are there; gives how many the server took. */
+  async end(): Promise<number> {
+    await this.#end();
+    return this.#rows;
+  }
+
   /** Ends the COPY without its rows, so that the session can be used again. */
   async giveUp(): Promise<void> {
-    if (this.failure === undefined) this.into.fail('given up');
-    await this.into.done.catch(() => {});
+    if (this.failure === undefined) this.#into!.fail('given up');
+    await this.#into!.done.catch(() => {});
+  }
+
+  release(): void {
+    this.#into?.release();
+  }
+
+  destroy(error: Error): void {
+    this.#into?.destroy(error);
   }
 }
 
 /**
- * Runs one COPY of the source through a stage into one of the target. Memory is bounded by a few megabytes, by what the stage
+ * Runs one COPY of the source through a stage into the target. Memory is bounded by a few megabytes, by what the stage
  * holds, and by the largest row. Where a server or the stage refuses, `tolerant` leaves both sessions to go back to a
  * savepoint; else, and on abort, both are destroyed.
  */
 export async function relayThrough(
   source: RelaySide,
-  target: RelaySide,
+  target: RelayTarget,
   open: OpenStage,
   options: RelayOptions & { tolerant: boolean },
 ): Promise<RelayOutcome> {
   const { signal, tolerant, onBytes = () => {} } = options;
   const frames = new Frames();
   const filling = new Filling(source.statement, frames, onBytes, 1); // the target's COPY is open: nothing is gained by waiting
-  const writing = new Writing(target.statement);
-  const { into } = writing;
+  const writing = new Writing(target);
+  const stage = open(writing.write, target.binary !== undefined);
   const destroy = (error: Error) => {
     filling.out.destroy(error);
-    into.destroy(error);
+    writing.destroy(error);
   };
   const onAbort = () => destroy(signal.reason);
   signal.throwIfAborted();
   signal.addEventListener('abort', onAbort, { once: true });
   let isReading = false;
   try {
-    submit(target.session, into);
-    await into.ready;
+    await writing.open(stage.format);
     isReading = true;
     submit(source.session, filling.out);
     await barrier('copy.load');
-    const stage = open(writing.write);
     for (let last = false; !last; ) {
       await filling.some();
       if (filling.failure !== undefined) throw filling.failure;
@@ -94,13 +140,8 @@ export async function relayThrough(
       for (const each of some) await stage.push(each);
     }
     await stage.end();
-    into.end();
-    return {
-      kind: 'copied',
-      rowsOut: stage.tally.rowsOut,
-      rowsIn: await into.done,
-      bytes: filling.bytes,
-    };
+    const rowsIn = await writing.end();
+    return { kind: 'copied', rowsOut: stage.tally.rowsOut, rowsIn, bytes: filling.bytes };
   } catch (error) {
     const isOfStage = error instanceof RowfleetError && error !== writing.failure;
     if (!tolerant || signal.aborted || !(isOfStage || isRefusal(error))) {
@@ -118,7 +159,7 @@ export async function relayThrough(
       error: error as Error,
     };
   } finally {
-    into.release();
+    writing.release();
     signal.removeEventListener('abort', onAbort);
   }
 }

@@ -76,20 +76,20 @@ describe('what a transform takes and fills is read from both databases', () => {
       'tags text[]',
       'fits int4',
       'moods text[]',
-      'boxes text',
-      'doc json not null',
+      'boxes other',
+      'doc jsonb not null',
       'lit text',
     ]);
     const output = flows![0]!.output.map(
       ({ optional, ...column }) => `${short({ ...column, expression: '' })}${optional ? ' optional' : ''}`,
     );
     expect(output).toEqual([
-      'id plain not null',
+      'id uuid not null',
       'name text not null',
       'made timestamptz',
       'note text optional',
       'seq int4 not null',
-      'docs json[] optional',
+      'docs jsonb[] optional',
     ]);
   });
 

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { classify } from '../../src/pg/failure-class.ts';
 import { TransformBatch, type TransformBatchOptions } from '../../src/transform/batch.ts';
+import { FrameReader } from '../../src/transform/decode/frame-reader.ts';
+import { frameOf } from '../../src/transform/encode/frame-of.ts';
 import {
   RowsRefused,
   TransformHeld,
@@ -11,7 +13,6 @@ import {
   TransformThrew,
   TransformUnstable,
 } from '../../src/transform/errors.ts';
-import { FrameReader, frameOf } from '../../src/transform/frames.ts';
 import { loadTransform } from '../../src/transform/load.ts';
 import type { BreakerOptions } from '../../src/transform/pace.ts';
 import { openTransform, type Transform } from '../../src/transform/transform.ts';
@@ -93,6 +94,27 @@ describe('a function per row', () => {
     const { lines, tally } = await run(transform, 9);
     expect(lines).toEqual(['1\ts1', '3\t\\N', '-3\tsecond', '5\ts5', '7\t\\N', '-7\tsecond', '9\ts9']);
     expect(tally).toEqual({ rowsIn: 9, rowsNone: 4, rowsOut: 7 });
+  });
+
+  test('is written in binary up to a value that only text tells, with all rows of the one that has it; later batches are text', async () => {
+    const day = {
+      name: 'day',
+      type: 'date',
+      value: { name: 'date', array: false },
+      nullable: false,
+    } as const;
+    const output = [plan.output[0]!, { ...day, optional: false }];
+    const days = ['2024-01-01', 'infinity'];
+    const transform = transformOf(({ n }: Row) => days.slice(0, n).map((at) => ({ a: n, day: at })), {
+      output,
+    });
+    const formats: string[] = [];
+    const write = (_: Buffer, format: string) => void formats.push(format);
+    for (let batch = 0; batch < 2; batch++) {
+      const { tally } = await run(transform, 3, { binary: true, write });
+      expect(tally.rowsOut).toBe(5);
+    }
+    expect(formats).toEqual(['binary', 'text', 'text', 'text']);
   });
 
   test('may be async, now and then or always', async () => {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { RowDecoder } from '../../src/transform/decode.ts';
-import { MisfitRow, RowEncoder } from '../../src/transform/encode.ts';
-import { FrameReader, frameOf } from '../../src/transform/frames.ts';
+import { FrameReader } from '../../src/transform/decode/frame-reader.ts';
+import { RowDecoder } from '../../src/transform/decode/row-decoder.ts';
+import { frameOf } from '../../src/transform/encode/frame-of.ts';
+import { MisfitRow, RowEncoder } from '../../src/transform/encode/row-encoder.ts';
 import type { TransformInput, TransformOutput, ValueName } from '../../src/transform/types.ts';
 
 const input = (name: string, value: ValueName, array = false): TransformInput => ({

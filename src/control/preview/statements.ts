@@ -60,14 +60,18 @@ function copyOutOf(plan: ResolvedPlan, leader: ResolvedFlow): string[] {
   );
 }
 
+/** When a transform's rows come as text although their types have a binary form. */
+const insteadOfBinary = '/* from a row on that only text tells */';
+
 function outputOf(plan: ResolvedPlan, flow: ResolvedFlow, number: number): OutputStatements {
   const output = { flow: flow.name, to: display(flow.target) };
   if (flow.backfill !== undefined) {
     const range = keyRange(flow, everything);
     return { ...output, statements: [backfillLock(flow, range), backfillStatement(flow, range)] };
   }
-  const { before, statement, after } = landingOf(flow, landingIn(noRun, plan, flow.target), number);
-  return { ...output, statements: [...before, statement, ...after] };
+  const { before, statement, binary, after } = landingOf(flow, landingIn(noRun, plan, flow.target), number);
+  const copies = binary === undefined ? [statement] : [binary, `${statement} ${insteadOfBinary}`];
+  return { ...output, statements: [...before, ...copies, ...after] };
 }
 
 /** Describes what copies each flow of a plan, those that are read together as one. */

@@ -1,4 +1,4 @@
-import type { ValueName, ValueType } from './types.ts';
+import type { ValueName, ValueType } from '../types.ts';
 
 /**
  * Turns a value's text, as COPY writes it and not NULL, into what the function is given: that from `from` to before `end`. Text
@@ -63,6 +63,8 @@ const number: Decode = (text, from, end) => Number(text.slice(from, end));
 const bigint: Decode = (text, from, end) =>
   BigInt(end - from > exactDigits ? text.slice(from, end) : wholeNumber(text, from, end));
 
+const json: Decode = (text, from, end) => JSON.parse(text.slice(from, end));
+
 /** By type, from the value's own text (`\x6162` for bytea). */
 const ofText: Record<ValueName, Decode> = {
   int8: bigint,
@@ -73,11 +75,16 @@ const ofText: Record<ValueName, Decode> = {
   float4: number,
   numeric: asIs,
   bool: (text, from) => text.startsWith('t', from),
-  json: (text, from, end) => JSON.parse(text.slice(from, end)),
+  json,
+  jsonb: json,
   bytea: (text, from, end) => bytesOf(text, from + 2, end),
   timestamptz: asIs,
+  timestamp: asIs,
+  date: asIs,
+  uuid: asIs,
   plain: asIs,
   text: asIs,
+  other: asIs,
 };
 
 const whole = (decode: Decode, text: string): unknown => decode(text, 0, text.length);
@@ -132,7 +139,7 @@ function arrayOf(text: string, decode: Decode): unknown[] {
   return inner === '' ? [] : inner.split(',').map((element) => whole(decode, element));
 }
 
-const mayHoldEscapes = new Set<ValueName>(['json', 'text']);
+const mayHoldEscapes = new Set<ValueName>(['json', 'jsonb', 'text', 'other']);
 
 /** How fields of a type are read. */
 export function decoderOf({ name, array }: ValueType): Decode {

@@ -1,7 +1,10 @@
-import { nearest } from '../nearest.ts';
-import { encoderOf, Misfit, typeInWords } from './encode-values.ts';
-import { rowWriter } from './shape.ts';
-import type { TransformOutput } from './types.ts';
+import { nearest } from '../../nearest.ts';
+import type { TransformOutput } from '../types.ts';
+import { haveBinaryForm, putterOf } from './binary-values.ts';
+import { Misfit, typeInWords } from './expected.ts';
+import type { Room } from './room.ts';
+import { lineWriter, rowPutter } from './row-writer.ts';
+import { encoderOf } from './text-values.ts';
 
 /** What is wrong with a returned row, for a TransformResult. */
 export interface RowMisfit {
@@ -21,28 +24,46 @@ export class MisfitRow extends Error {
   }
 }
 
-/** Writes returned rows as lines of COPY FROM STDIN in text format, in the order of the columns. */
+function requireRow(row: unknown): object {
+  if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row;
+  throw new MisfitRow({ expected: 'a row (an object)', found: typeInWords(row) });
+}
+
+/** Writes returned rows as COPY FROM STDIN takes them, in the order of the columns. */
 export class RowEncoder {
+  /** Whether all columns have a binary form. */
+  readonly isBinary: boolean;
   readonly #columns: TransformOutput[];
   readonly #names: string[];
-  readonly #write: (row: object) => string;
+  readonly #line: (row: object) => string;
+  readonly #put: (row: object, room: Room) => void;
 
   constructor(columns: TransformOutput[]) {
     this.#columns = columns;
     this.#names = columns.map(({ name }) => name);
-    const encoders = columns.map(({ value }) => encoderOf(value));
-    this.#write = rowWriter(this.#names, encoders, {
-      absent: (i, value) => this.#absent(i, value),
-      misfit: (i, error) => this.#throw(i, error),
-      checkKeys: (row) => this.#checkKeys(row as Record<string, unknown>),
-    });
+    const tools = {
+      requireOptional: (i: number, value: null | undefined) => this.#requireOptional(i, value),
+      misfit: (i: number, error: unknown) => this.#throw(i, error),
+      checkKeys: (row: object) => this.#checkKeys(row as Record<string, unknown>),
+    };
+    this.#line = lineWriter(
+      this.#names,
+      columns.map(({ value }) => encoderOf(value)),
+      tools,
+    );
+    this.isBinary = haveBinaryForm(columns);
+    const putters = this.isBinary ? columns.map(({ value }) => putterOf(value)!) : [];
+    this.#put = rowPutter(this.#names, putters, tools);
   }
 
-  /** One row as a line. Throws MisfitRow. */
+  /** One row as a line of the text format. Throws MisfitRow. */
   encode(row: unknown): string {
-    if (typeof row !== 'object' || row === null || Array.isArray(row))
-      throw new MisfitRow({ expected: 'a row (an object)', found: typeInWords(row) });
-    return this.#write(row);
+    return this.#line(requireRow(row));
+  }
+
+  /** Adds one row in binary format; of one that is refused a part may stand there. Throws MisfitRow, and OnlyText for what has no binary form. */
+  put(row: unknown, room: Room): void {
+    this.#put(requireRow(row), room);
   }
 
   /** Names of the columns in which the lines of two results differ; empty where their number does. */
@@ -58,9 +79,9 @@ export class RowEncoder {
     throw new MisfitRow({ column: name, expected: `${error.expected} for ${type}`, found: error.found });
   }
 
-  #absent(i: number, value: null | undefined): string {
+  #requireOptional(i: number, value: null | undefined): void {
     const { name, type, nullable, optional } = this.#columns[i]!;
-    if (value === null ? nullable : optional) return '\\N';
+    if (value === null ? nullable : optional) return;
     throw new MisfitRow({
       column: name,
       expected: nullable ? `a value for ${type}, or null` : `a value for ${type}, which is NOT NULL`,

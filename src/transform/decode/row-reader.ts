@@ -1,6 +1,5 @@
-import type { Decode } from './decode-values.ts';
-import type { Encode } from './encode-values.ts';
-import type { InputRow } from './types.ts';
+import type { InputRow } from '../types.ts';
+import type { Decode } from './values.ts';
 
 /**
  * What reads rows from text and writes them is generated, so that each place in it meets one column: rows then have one
@@ -46,48 +45,4 @@ export function rowReader(names: string[], decoders: Decode[], before: number, t
     }
   };`;
   return new Function('decoders', 'tools', body)(decoders, tools);
-}
-
-/** What a generated writer needs besides the values' own encoders. */
-export interface WriterTools {
-  /** The field of a column that has no value. Throws where it needs one. */
-  absent(column: number, value: null | undefined): string;
-  /** Throws what was thrown for a column's value, as what it is of the row. */
-  misfit(column: number, error: unknown): never;
-  /** Throws where a row has other keys than it may. */
-  checkKeys(row: object): void;
-}
-
-/** Writes rows of these columns as lines of COPY, in this order. */
-export function rowWriter(names: string[], encoders: Encode[], tools: WriterTools): (row: object) => string {
-  const reads = names.map((name, i) => {
-    const key = JSON.stringify(name);
-    // What every object has is not meant.
-    const value =
-      name in Object.prototype ? `Object.hasOwn(row, ${key}) ? row[${key}] : undefined` : `row[${key}]`;
-    return `const value${i} = ${value};`;
-  });
-  const writes = names.map(
-    (_, i) => `
-      column = ${i};
-      line += ${i > 0 ? "'\\t' + " : ''}(value${i} === undefined || value${i} === null ? absent(${i}, value${i}) : encoder${i}(value${i}));`,
-  );
-  const given = names.map((_, i) => `(value${i} === undefined ? 0 : 1)`);
-  const body = `
-  const { absent, misfit, checkKeys } = tools;
-  const [${names.map((_, i) => `encoder${i}`).join(', ')}] = encoders;
-  return (row) => {
-    ${reads.join('\n    ')}
-    let line = '';
-    let column = 0;
-    try {${writes.join('')}
-    } catch (error) {
-      misfit(column, error);
-    }
-    let keys = 0;
-    for (const _ in row) keys++;
-    if (keys === 0 || keys !== ${given.join(' + ') || '0'}) checkKeys(row);
-    return line + '\\n';
-  };`;
-  return new Function('encoders', 'tools', body)(encoders, tools);
 }

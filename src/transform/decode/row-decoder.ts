@@ -1,8 +1,8 @@
 import { isAscii, isUtf8 } from 'node:buffer';
-import { RowfleetError } from '../errors.ts';
-import { decoderOf, unescapeField } from './decode-values.ts';
-import { type ReadRows, rowReader } from './shape.ts';
-import type { InputRow, TransformInput } from './types.ts';
+import { RowfleetError } from '../../errors.ts';
+import type { InputRow, TransformInput } from '../types.ts';
+import { type ReadRows, rowReader } from './row-reader.ts';
+import { decoderOf, unescapeField } from './values.ts';
 
 const newline = 0x0a;
 const backslash = 0x5c;

@@ -1,5 +1,4 @@
 const headerBytes = 5;
-const copyData = 0x64; // 'd'
 
 /** Takes the payloads out of CopyData frames that are cut anywhere, as the source's socket gives them. */
 export class FrameReader {
@@ -43,14 +42,4 @@ export class FrameReader {
     frames.copy(this.#room, before);
     return this.#room.subarray(0, length);
   }
-}
-
-/** One CopyData frame with the text as UTF-8. */
-export function frameOf(text: string): Buffer {
-  const length = Buffer.byteLength(text);
-  const frame = Buffer.allocUnsafe(headerBytes + length);
-  frame[0] = copyData;
-  frame.writeInt32BE(4 + length, 1);
-  frame.write(text, headerBytes);
-  return frame;
 }

@@ -1,0 +1,82 @@
+const headerBytes = 5;
+const copyData = 0x64; // 'd'
+
+/** Bytes that a room has at first: a frame of 64 KiB and the row that goes beyond. */
+const firstBytes = 96 * 1024;
+/** Under this, a loop is faster than a call into native code. */
+const shortText = 24;
+/** Under this, thrice the length is simply held free. */
+const longText = 1 << 14;
+
+/** Bytes of rows on their way into one CopyData frame. */
+export class Room {
+  bytes: Buffer = Buffer.allocUnsafeSlow(firstBytes);
+  view = new DataView(this.bytes.buffer);
+  /** Where the next value goes. */
+  at = headerBytes;
+
+  /** Bytes of rows that it holds. */
+  get length(): number {
+    return this.at - headerBytes;
+  }
+
+  /** Has room for so many bytes more. */
+  need(bytes: number): void {
+    if (this.at + bytes > this.bytes.length) this.#move(this.at + bytes);
+  }
+
+  #move(least: number): void {
+    const before = this.bytes.subarray(0, this.at);
+    this.#renew(Math.max(least, 2 * this.bytes.length));
+    before.copy(this.bytes);
+  }
+
+  #renew(length: number): void {
+    this.bytes = Buffer.allocUnsafeSlow(length);
+    this.view = new DataView(this.bytes.buffer);
+  }
+
+  /** Begins a row of so many fields. */
+  count(fields: number): void {
+    this.need(2);
+    this.view.setInt16(this.at, fields);
+    this.at += 2;
+  }
+
+  /** Adds NULL. */
+  none(): void {
+    this.need(4);
+    this.view.setInt32(this.at, -1);
+    this.at += 4;
+  }
+
+  /** Adds a text as UTF-8, without its length. */
+  text(text: string): void {
+    this.need(text.length < longText ? 3 * text.length : Buffer.byteLength(text));
+    if (text.length >= shortText || !this.#ascii(text)) this.at += this.bytes.write(text, this.at);
+  }
+
+  /** Adds a text if all of it is ASCII. */
+  #ascii(text: string): boolean {
+    const { bytes, at } = this;
+    let all = 0;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      all |= code;
+      bytes[at + i] = code;
+    }
+    if (all > 0x7f) return false;
+    this.at += text.length;
+    return true;
+  }
+
+  /** What it holds as one frame, which is the taker's own; it is empty then. */
+  take(): Buffer {
+    const frame = this.bytes.subarray(0, this.at);
+    frame[0] = copyData;
+    frame.writeInt32BE(this.at - 1, 1);
+    this.#renew(firstBytes);
+    this.at = headerBytes;
+    return frame;
+  }
+}
