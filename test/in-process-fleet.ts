@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { openQueueBackend } from '../jobs/backend.ts';
 import { type CatalogSnapshot, catalogSnapshot, diffSnapshots } from '../src/catalog/snapshot.ts';
 import { resumeRun } from '../src/control/resume.ts';
+import { type Revision, revisePlan } from '../src/control/revise.ts';
 import { startRun } from '../src/control/start.ts';
 import { cancelRun, stopRun } from '../src/control/stop.ts';
 import { uninstall } from '../src/control/uninstall.ts';
@@ -11,6 +12,7 @@ import { openLedger } from '../src/ledger/ledger.ts';
 import { type Run, type RunKind, readRun } from '../src/ledger/runs.ts';
 import { parsePlan } from '../src/plan/read/parse.ts';
 import { resolvePlan } from '../src/plan/resolve/resolve.ts';
+import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
 import { runLoader } from '../workers/loader.ts';
 import { runScheduler } from '../workers/scheduler.ts';
 import { runValidator } from '../workers/validator.ts';
@@ -62,6 +64,8 @@ export interface Target {
   start(source: TestDatabase, plan: string, kind?: RunKind, file?: string): Promise<string>;
   /** Waits until a run has ended as it should; fails at once when it ends otherwise. Defaults to `verified`. */
   ended(runId: string, state?: Run['state']): Promise<Run>;
+  /** Gives a run another plan; with `dryRun`, tells what that would mean. */
+  revise(source: TestDatabase, runId: string, plan: string, dryRun?: boolean): Promise<Revision>;
   stop(runId: string): Promise<void>;
   resume(runId: string): Promise<void>;
   cancel(runId: string): Promise<void>;
@@ -78,6 +82,22 @@ export interface Target {
   close(): Promise<void>;
 }
 
+/** Holds a plan, given without its databases, against them. Throws what is wrong with it. */
+async function resolveFor(
+  source: TestDatabase,
+  target: TestDatabase,
+  body: string,
+  { file, allowNonEmpty }: { file: string; allowNonEmpty: boolean },
+): Promise<ResolvedPlan> {
+  const databases = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(target)}}\n`;
+  const { plan, problems } = parsePlan(databases + body, resolve(import.meta.dirname, file));
+  if (plan === undefined) throw new Error(JSON.stringify(problems));
+  const request = { ...plan, allowNonEmpty: plan.allowNonEmpty || allowNonEmpty };
+  const { resolved, problems: found } = await resolvePlan(request, await source.open(), await target.open());
+  if (resolved === undefined) throw new Error(JSON.stringify(found));
+  return resolved;
+}
+
 /** Takes a database as the target of runs. Its schema must stand. */
 export async function openTarget(database: TestDatabase, queueUrl?: string): Promise<Target> {
   const before = await catalogSnapshot(await database.open());
@@ -92,17 +112,14 @@ export async function openTarget(database: TestDatabase, queueUrl?: string): Pro
     },
     stopFleets: async () => void (await Promise.all(fleets.splice(0).map((fleet) => fleet.stop()))),
     async start(source, body, kind = 'migrate', file = 'plan.yaml') {
-      const databases = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(database)}}\n`;
-      const { plan, problems } = parsePlan(databases + body, resolve(import.meta.dirname, file));
-      if (plan === undefined) throw new Error(JSON.stringify(problems));
-      const request = { ...plan, allowNonEmpty: plan.allowNonEmpty || kind === 'validate' };
-      const { resolved, problems: found } = await resolvePlan(
-        request,
-        await source.open(),
-        await database.open(),
-      );
-      if (resolved === undefined) throw new Error(JSON.stringify(found));
+      const resolved = await resolveFor(source, database, body, { file, allowNonEmpty: kind === 'validate' });
       return startRun(ledger, { resolved, file, kind, actor: 'test' });
+    },
+    async revise(source, runId, body, dryRun = false) {
+      const file = 'plan.yaml';
+      // The run has filled its tables.
+      const resolved = await resolveFor(source, database, body, { file, allowNonEmpty: true });
+      return revisePlan(ledger, runId, { resolved, file, actor: 'test', dryRun });
     },
     ended: (runId, state = 'verified') => ended(ledger, runId, state),
     stop: async (runId) => void (await stopRun(ledger, runId, 'test')),

@@ -38,14 +38,20 @@ export interface PhaseSeconds {
   verify: number;
 }
 
-/** A fleet of one scheduler, loaders that copy one batch at a time, and one validator, in processes of their own. */
+/** How many loaders there are, and how many batches each of them copies at once. */
+export interface Crew {
+  loaders: number;
+  concurrency: number;
+}
+
+/** A fleet of one scheduler, loaders, and one validator, in processes of their own. */
 export class BenchFleet {
   readonly #urls: { source: string; target: string };
   readonly #ledger: Ledger;
   readonly #loaders: ChildProcess[];
   readonly #others: ChildProcess[];
 
-  private constructor(urls: { source: string; target: string }, ledger: Ledger, loaders: number) {
+  private constructor(urls: { source: string; target: string }, ledger: Ledger, crew: Crew) {
     this.#urls = urls;
     this.#ledger = ledger;
     const env = {
@@ -61,16 +67,21 @@ export class BenchFleet {
         stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
       });
     this.#others = [start('scheduler'), start('validator')];
-    this.#loaders = Array.from({ length: loaders }, () => start('loader', '--concurrency', '1'));
+    const concurrency = String(crew.concurrency);
+    this.#loaders = Array.from({ length: crew.loaders }, () => start('loader', '--concurrency', concurrency));
   }
 
-  /** Starts the fleet and waits until all have joined. */
-  static async start(source: string, target: string, loaders = 1): Promise<BenchFleet> {
+  /** Starts the fleet and waits until all have joined. Defaults to one loader that copies one batch at a time. */
+  static async start(
+    source: string,
+    target: string,
+    crew: Crew = { loaders: 1, concurrency: 1 },
+  ): Promise<BenchFleet> {
     const ledger = await openTarget(endpointFromUrl(target), 'rowfleet bench');
-    const fleet = new BenchFleet({ source, target }, ledger, loaders);
+    const fleet = new BenchFleet({ source, target }, ledger, crew);
     for (;;) {
       const { rows } = await ledger.pool.query('select count(*)::int as joined from rowfleet.worker');
-      if (rows[0].joined === 2 + loaders) return fleet;
+      if (rows[0].joined === 2 + crew.loaders) return fleet;
       await sleep(100);
     }
   }

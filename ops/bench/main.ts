@@ -19,16 +19,16 @@ await sized(new Command('bench'), benchCopying)
   .description('Times rowfleet against a pipe of two psql, in turn, on an embedded PostgreSQL.')
   .addCommand(
     sized(new Command('restructuring'), benchRestructuring, 1_000_000).description(
-      'A join, expressions, jsonb and casts, by one loader and by two, against the same SELECT through the pipe.',
+      'A join, expressions, jsonb and casts, by one loader and by two, against the same SELECT through a pipe.',
     ),
   )
   .addCommand(
-    sized(new Command('split'), benchSplit, 1_000_000).description(
+    sized(new Command('split'), benchSplit, 2_000_000).description(
       "One table into three: the source's CPU time for one read, against three copies.",
     ),
   )
   .addCommand(
-    sized(new Command('transform'), benchTransform, 300_000).description(
+    sized(new Command('transform'), benchTransform, 1_000_000).description(
       'A function in TypeScript, against a cursor and INSERTs of 1,000 rows.',
     ),
   )

@@ -50,34 +50,47 @@ async function fill(source: Session, targets: Session[], rows: number): Promise<
   for (const target of targets) await target.query(targetTable);
 }
 
-/** Two fleets, each with a target of its own: no loader stands by while the other number of them is measured. */
+/** What the pipe is held against: how many loaders, and how many batches each copies at once; two is what a loader does by itself. */
+const crews = {
+  alone: { words: 'one loader, one batch at a time', loaders: 1, concurrency: 1 },
+  plain: { words: 'one loader, two at a time', loaders: 1, concurrency: 2 },
+  both: { words: 'two loaders, one at a time each', loaders: 2, concurrency: 1 },
+};
+const names = Object.keys(crews) as (keyof typeof crews)[];
+
+/** Fleets with a target of their own each: no loader stands by while the others are measured. */
 async function measure(site: BenchSite, rows: number, runs: number): Promise<void> {
   const { sourceUrl, targetUrl, source, target } = site;
-  const second = await site.createDatabase('target_of_two');
-  await fill(source, [target, second.session], rows);
-  const fleets = [await BenchFleet.start(sourceUrl, targetUrl)];
+  const targets = await Promise.all(names.map((name) => site.createDatabase(`target_of_${name}`)));
+  await fill(source, [target, ...targets.map(({ session }) => session)], rows);
+  const fleets: BenchFleet[] = [];
   try {
-    fleets.push(await BenchFleet.start(sourceUrl, second.url, 2));
-    const [one, two] = fleets as [BenchFleet, BenchFleet];
+    for (const [i, name] of names.entries())
+      fleets.push(await BenchFleet.start(sourceUrl, targets[i]!.url, crews[name]));
     const query = `(select ${Object.values(columns).join(', ')} from purchase p ${join})`;
     console.log(
       `${rows.toLocaleString('en')} rows joined, 8 columns out, ${runs} rounds after one to warm up; median (min–max)`,
     );
-    const { pipe, alone, both } = await rounds(runs, async () => {
-      for (const session of [target, second.session]) await session.query('truncate public.invoice');
-      const seconds = timePipe(sourceUrl, targetUrl, query, 'invoice');
-      await target.query('truncate public.invoice');
-      const ofOne = await one.run({ flows });
-      return { pipe: seconds, alone: ofOne.copy, both: (await two.run({ flows })).copy };
+    const figures = await rounds(runs, async () => {
+      for (const { session } of [{ session: target }, ...targets])
+        await session.query('truncate public.invoice');
+      const seconds = { pipe: timePipe(sourceUrl, targetUrl, query, 'invoice') } as Record<Timed, number>;
+      for (const [i, name] of names.entries()) seconds[name] = (await fleets[i]!.run({ flows })).copy;
+      return seconds;
     });
-    console.log(line('psql | psql, the same SELECT, binary', `${spread(pipe, 2)} s`));
-    console.log(line('rowfleet, one loader', `${spread(alone, 2)} s`));
-    console.log(line('rowfleet, two loaders', `${spread(both, 2)} s`));
-    console.log(line('one loader / pipe', spread(ratios(alone, pipe), 3)));
-    console.log(line('two loaders / pipe', spread(ratios(both, pipe), 3)));
+    print(figures);
   } finally {
     for (const fleet of fleets) await fleet.stop();
   }
+}
+
+type Timed = 'pipe' | keyof typeof crews;
+
+function print(seconds: Record<Timed, number[]>): void {
+  console.log(line('psql | psql, the same SELECT, binary', `${spread(seconds.pipe, 2)} s`));
+  for (const name of names) console.log(line(crews[name].words, `${spread(seconds[name], 2)} s`));
+  for (const name of names)
+    console.log(line(`${crews[name].words} / pipe`, spread(ratios(seconds[name], seconds.pipe), 3)));
 }
 
 /** Times `runs` rounds over `rows` rows on an embedded server of its own, and prints what came out. */

@@ -14,7 +14,7 @@ export function spread(values: number[], digits: number): string {
 }
 
 /** One line of a table of figures. */
-export const line = (label: string, value: string): string => `  ${label.padEnd(38)}${value}`;
+export const line = (label: string, value: string): string => `  ${label.padEnd(40)}${value}`;
 
 /** Measures so many rounds after one that warms up, and gives what each key came to in each round. */
 export async function rounds<K extends string>(

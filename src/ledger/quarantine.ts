@@ -117,7 +117,7 @@ export async function readExcludedRows(
   const excluded: Record<string, ExcludedRows> = {};
   for (const { flow, leaf, tid, driving, state, sealed_with, source_key } of rows) {
     excluded[flow] ??= { keys: [], tids: [], driving: 0 };
-    excluded[flow].driving! += driving;
+    excluded[flow].driving += driving;
     if (state === 'discarded' && tid !== null && sealed_with !== null && sealed_with !== seal.id) {
       excluded[flow].tids.push({ leaf, tid });
       continue;

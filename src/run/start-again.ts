@@ -7,11 +7,11 @@ import type { ResolvedFlow, ResolvedPlan } from '../plan/resolved-plan.ts';
 import { emptyTables } from './empty.ts';
 
 /**
- * The first of flows whose table would be emptied although it held rows before the run, which must not go. Id maps go on, and what is
- * updated in place is not emptied.
+ * The first of flows whose table would be emptied although it held rows before the run, which must not go. Id maps go on; of
+ * tables that are updated in place, which are not emptied, no rows are counted before a run.
  */
 export const heldBefore = (flows: ResolvedFlow[], before: Record<string, number>): ResolvedFlow | undefined =>
-  flows.find(({ target, idMap, backfill }) => !idMap && !backfill && (before[display(target)] ?? 0) > 0);
+  flows.find(({ target, idMap }) => !idMap && (before[display(target)] ?? 0) > 0);
 
 /**
  * Empties the tables of flows and lets copying begin anew, in the caller's transaction; `flows` are all that `restarting`

@@ -32,11 +32,7 @@ const tooMuchTwice = 2 ** 20;
 /** Refused rows that are gathered before they are thrown. */
 const mostGathered = 1000;
 
-/** The rows that one row became. */
-function rowsOf(result: unknown): unknown[] {
-  if (Array.isArray(result)) return result;
-  return result === null || result === undefined ? [] : [result];
-}
+const isNone = (result: unknown): boolean => result === null || result === undefined;
 
 export interface TransformBatchOptions {
   /** Its abort ends the batch with its reason. */
@@ -254,19 +250,28 @@ export class TransformBatch {
 
   /** Writes down what one row became: a row, several, or none. */
   #take(result: unknown): void {
-    const rows = rowsOf(result);
-    if (rows.length === 0) this.tally.rowsNone++;
-    else this.#fitting(() => this.#output.add(rows));
-    this.tally.rowsOut += rows.length;
+    const rows = Array.isArray(result) ? result.length : isNone(result) ? 0 : 1;
+    this.tally.rowsOut += rows;
+    if (rows === 0) this.tally.rowsNone++;
+    else
+      try {
+        this.#output.add(result);
+      } catch (error) {
+        throw this.#misfit(error);
+      }
   }
 
-  /** Throws TransformResult for rows that do not fit. */
-  #fitting<T>(encode: () => T): T {
+  #linesOf(result: unknown): string {
     try {
-      return encode();
+      return isNone(result) ? '' : this.#encoder.lines(result);
     } catch (error) {
-      throw error instanceof MisfitRow ? new TransformResult(this.#place(), error.misfit) : error;
+      throw this.#misfit(error);
     }
+  }
+
+  /** What was thrown for a result, as what it is of the row that the function was called with. */
+  #misfit(error: unknown): unknown {
+    return error instanceof MisfitRow ? new TransformResult(this.#place(), error.misfit) : error;
   }
 
   /** Throws TransformUnstable unless two calls with the same input became the same rows. */
@@ -274,15 +279,9 @@ export class TransformBatch {
     this.#count = 1;
     for (const [i, result] of results.entries()) {
       this.#at = from + i;
-      const [one, other] = this.#fitting(() => [this.#linesOf(result), this.#linesOf(again[i])] as const);
+      const [one, other] = [this.#linesOf(result), this.#linesOf(again[i])];
       if (one !== other) throw new TransformUnstable(this.#place(), this.#encoder.differing(one, other));
     }
-  }
-
-  #linesOf(result: unknown): string {
-    return rowsOf(result)
-      .map((row) => this.#encoder.encode(row))
-      .join('');
   }
 
   #done(rows: number): void {

@@ -20,8 +20,7 @@ export async function checkAccounting(
   spec: Extract<CheckSpec, { check: 'accounting' }>,
 ): Promise<CheckOutcome> {
   const flow = flowNamed(ctx.plan, spec.flow);
-  const { keys, tids, driving } = ctx.excluded?.[leaderOf(flow)] ?? { keys: [], tids: [] };
-  const quarantined = driving ?? keys.length + tids.length;
+  const quarantined = ctx.excluded?.[leaderOf(flow)]?.driving ?? 0;
   const counts = await countSource(ctx.source, flow, quarantined);
   const evidence: Record<string, number> = { ...counts, ...(quarantined === 0 ? {} : { quarantined }) };
   const findings: Finding[] = [];

@@ -31,7 +31,7 @@ test.each([14, 18] as const)('values of rows stand in no statement: PostgreSQL %
   const texts = statementsOf(sessions.source);
 
   const keyOf = (i: number) => ({ isbn: `secret ${i}`, part: String(i) });
-  const excluded = { keys: [keyOf(7), keyOf(9)], tids: [] };
+  const excluded = { keys: [keyOf(7), keyOf(9)], tids: [], driving: 2 };
   const edited = { [book!.name]: [{ ...keyOf(7), title: 'by hand, secret' }] };
   const spec = { check: 'digest', relation: book!.target } as const;
   const checked = await runCheck(

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { reload } from '../../src/control/reload.ts';
+import { readRun } from '../../src/ledger/runs.ts';
 import { until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { brief, resolveBody } from '../plan.ts';
@@ -44,6 +46,12 @@ const batchWaits = () =>
     );
     return rowCount === 1;
   });
+
+/** Rows that have their label. */
+async function labelled(): Promise<number> {
+  const { rows } = await database.query<{ n: number }>('select count(label)::int as n from item');
+  return rows[0]!.n;
+}
 
 test('a row that the application changes under a batch is computed with all that it meets then', async () => {
   const app = await database.open();
@@ -101,11 +109,30 @@ flows:
   ]);
 });
 
+test('a plan that takes other rows is revised under a run: what was filled stays, and all that it takes now is filled', async () => {
+  // The other flow waits, so that there is more to fill.
+  await database.exec(`create table tag (id int primary key, name text); insert into tag values (1, 'one')`);
+  const body = `${labels}\n  - {name: tag, from: tag t, to: tag, columns: {name: upper(t.name)}}`;
+  const runId = await target.start(database, body);
+  const flow = { flow: 'tag', actor: 'test' };
+  await pauseRun(target.ledger, await readRun(target.ledger.pool, runId), flow);
+  target.startFleet();
+  await until('all is labelled', async () => (await labelled()) === 8000);
+  const fewer = body.replace('i.title"}', `i.title || '!'"}\n    where: i.id > 5000`);
+  const { consequences } = await target.revise(database, runId, fewer);
+  expect(consequences).toMatchObject([{ flow: 'item', kind: 'restart' }]);
+  await resumeFlow(target.ledger, await readRun(target.ledger.pool, runId), flow);
+  await target.ended(runId);
+  const { rows } = await database.query(
+    `select label like '%!' as again, count(*)::int as n from item group by again order by n`,
+  );
+  expect(rows).toEqual([
+    { again: true, n: 3000 },
+    { again: false, n: 5000 },
+  ]);
+});
+
 test('cancel ends a batch that waits for a row; what was updated stays, and the next run does the rest', async () => {
-  const labelled = async () => {
-    const { rows } = await database.query<{ n: number }>('select count(label)::int as n from item');
-    return rows[0]!.n;
-  };
   const app = await database.open();
   await app.query(`begin; update public.item set title = 'held' where id = 7999`);
   const runId = await target.start(database, labels);

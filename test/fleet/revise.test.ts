@@ -1,15 +1,12 @@
-import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { sendRefused } from '../../src/control/quarantine.ts';
-import { type Revision, revisePlan } from '../../src/control/revise.ts';
+import type { Revision } from '../../src/control/revise.ts';
 import { readOpenFlows } from '../../src/ledger/flows.ts';
 import { readRun } from '../../src/ledger/runs.ts';
 import { sealFrom } from '../../src/ledger/seal.ts';
-import { parsePlan } from '../../src/plan/read/parse.ts';
-import { resolvePlan } from '../../src/plan/resolve/resolve.ts';
 import { until } from '../fleet-processes.ts';
-import { openTarget, type Target, variableOf } from '../in-process-fleet.ts';
+import { openTarget, type Target } from '../in-process-fleet.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 let source: TestDatabase;
@@ -31,16 +28,8 @@ async function migrate(plan: string): Promise<string> {
   return target.start(source, plan);
 }
 
-async function revise(runId: string, body: string, dryRun = false): Promise<Revision> {
-  const text = `source: \${${variableOf(source)}}\ntarget: \${${variableOf(into)}}\n${body}`;
-  const { plan } = parsePlan(text, join(import.meta.dirname, 'plan.yaml'));
-  const { resolved } = await resolvePlan(
-    { ...plan!, allowNonEmpty: true },
-    await source.open(),
-    await into.open(),
-  );
-  return revisePlan(target.ledger, runId, { resolved: resolved!, file: 'plan.yaml', actor: 'test', dryRun });
-}
+const revise = (runId: string, body: string, dryRun = false): Promise<Revision> =>
+  target.revise(source, runId, body, dryRun);
 
 const send = (runId: string) => sendRefused(target.ledger, runId, { actor: 'test' }, sealFrom(process.env));
 

@@ -11,8 +11,8 @@ export interface ExcludedRows {
   keys: UnitKey[];
   /** Where there is no key: leaf (index into the flow's leaves) and ctid. */
   tids: { leaf: number; tid: string }[];
-  /** Driving rows that these are, as they were refused. Defaults to one each. */
-  driving?: number;
+  /** Driving rows that these are, as they were refused. */
+  driving: number;
 }
 
 const array = (values: string[], type: string): string =>

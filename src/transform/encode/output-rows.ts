@@ -30,18 +30,18 @@ export class OutputRows {
     return this.#room.length + this.#text.length;
   }
 
-  /** Adds all of the rows or none; from one on that has only text, all are text. Throws MisfitRow. */
-  add(rows: unknown[]): void {
-    if (this.format === 'binary' && this.#put(rows)) return;
-    let text = '';
-    for (const row of rows) text += this.#encoder.encode(row);
-    this.#text += text;
+  /**
+   * Adds a row, or an array of them, as a whole or not at all; from one on that has only text, all are text. Throws
+   * MisfitRow.
+   */
+  add(result: unknown): void {
+    if (this.format === 'text' || !this.#put(result)) this.#text += this.#encoder.lines(result);
   }
 
-  #put(rows: unknown[]): boolean {
+  #put(result: unknown): boolean {
     const { at } = this.#room;
     try {
-      for (const row of rows) this.#encoder.put(row, this.#room);
+      this.#encoder.put(result, this.#room);
       return true;
     } catch (error) {
       this.#room.at = at;

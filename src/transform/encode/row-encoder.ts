@@ -61,9 +61,18 @@ export class RowEncoder {
     return this.#line(requireRow(row));
   }
 
-  /** Adds one row in binary format; of one that is refused a part may stand there. Throws MisfitRow, and OnlyText for what has no binary form. */
-  put(row: unknown, room: Room): void {
-    this.#put(requireRow(row), room);
+  /** A row, or an array of them, as lines. Throws MisfitRow. */
+  lines(result: unknown): string {
+    return Array.isArray(result) ? result.map((row) => this.encode(row)).join('') : this.encode(result);
+  }
+
+  /**
+   * Adds a row, or an array of them, in binary format; of what is refused a part may stand there. Throws MisfitRow, and OnlyText for
+   * what has no binary form.
+   */
+  put(result: unknown, room: Room): void {
+    if (!Array.isArray(result)) this.#put(requireRow(result), room);
+    else for (const row of result) this.#put(requireRow(row), room);
   }
 
   /** Names of the columns in which the lines of two results differ; empty where their number does. */
