@@ -146,6 +146,17 @@ const conditions: Record<string, string> = {
   '23P01': 'exclusion violation',
 };
 
+/** Has the line that a COPY's error names counted from the first of several COPYs, which took so many rows before. Returns it. */
+export function behindRows<E>(error: E, rows: number): E {
+  const server = rows > 0 ? serverError(error) : undefined;
+  if (server?.where !== undefined)
+    server.where = server.where.replace(
+      /^(COPY [^",\n]+, line )(\d+)/,
+      (_, before, line) => `${before}${Number(line) + rows}`,
+    );
+  return error;
+}
+
 // Anchored and contiguous: what follows the line or the column is the row itself.
 const copyContext = (error: ServerError | undefined) =>
   /^COPY ([^",\n]+), line (\d+)(?:, column ([^":,\n]+))?/.exec(error?.where ?? '');

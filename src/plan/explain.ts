@@ -2,6 +2,7 @@ import { type Column, readColumns } from '../catalog/columns.ts';
 import { Relations, readRelations } from '../catalog/relations.ts';
 import { display } from '../pg/quote.ts';
 import type { Session } from '../pg/session.ts';
+import type { CopyFormat } from '../wire/relay-types.ts';
 import { newIdTypes } from './id-maps.ts';
 import type { ConflictRule } from './plan.ts';
 import { writtenTransform } from './read/transform.ts';
@@ -53,7 +54,7 @@ export interface ExplainedFlow {
   where: string;
   to: string;
   /** How rows travel: as the bytes of a COPY. */
-  format: 'binary' | 'text';
+  format: CopyFormat;
   grouping?: { kind: 'group' | 'window'; by: string[] };
   /** What rows with one key become one by: the rule, the target columns, the order as in ORDER BY. */
   fusion?: { rule: ConflictRule; key: string[]; order: string[] };

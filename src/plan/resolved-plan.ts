@@ -1,5 +1,6 @@
 import type { RelationName } from '../pg/quote.ts';
 import type { ResolvedTransform } from '../transform/types.ts';
+import type { CopyFormat } from '../wire/relay-types.ts';
 import type { ConflictRule, EndpointSpec, GroupingSpec, JoinRows, Settings } from './plan.ts';
 
 /** How the validator hashes a column: the server's own hash, numeric through its wire form, or its text. */
@@ -120,7 +121,7 @@ export interface ResolvedFlow {
   transform?: ResolvedTransform;
   columns: ResolvedColumn[];
   /** COPY format: binary only where every column's type allows it. */
-  format: 'binary' | 'text';
+  format: CopyFormat;
   /** Source tables and leaves that the flow reads, for the keeper's locks. */
   reads: RelationName[];
 }

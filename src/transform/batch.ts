@@ -251,14 +251,17 @@ export class TransformBatch {
   /** Writes down what one row became: a row, several, or none. */
   #take(result: unknown): void {
     const rows = Array.isArray(result) ? result.length : isNone(result) ? 0 : 1;
-    this.tally.rowsOut += rows;
     if (rows === 0) this.tally.rowsNone++;
-    else
-      try {
-        this.#output.add(result);
-      } catch (error) {
-        throw this.#misfit(error);
-      }
+    else this.#add(result);
+    this.tally.rowsOut += rows;
+  }
+
+  #add(result: unknown): void {
+    try {
+      this.#output.add(result);
+    } catch (error) {
+      throw this.#misfit(error);
+    }
   }
 
   #linesOf(result: unknown): string {

@@ -1,4 +1,4 @@
-import { markAmongRows } from '../pg/errors.ts';
+import { behindRows, markAmongRows } from '../pg/errors.ts';
 import { promiseParts, rowsOfTag, type Wire } from './copy-out.ts';
 
 /**
@@ -12,6 +12,7 @@ export class CopyIn {
   readonly done: Promise<number>;
   readonly #text: string;
   readonly #onDrain: () => void;
+  readonly #rowsBefore: number;
   readonly #ready = promiseParts<void>();
   readonly #done = promiseParts<number>();
   #wire: Wire | undefined;
@@ -19,10 +20,11 @@ export class CopyIn {
   /** The server has accepted the statement. */
   #began = false;
 
-  /** `onDrain` is called whenever a full socket takes more. */
-  constructor(text: string, onDrain: () => void) {
+  /** `onDrain` is called whenever a full socket takes more. `rowsBefore`: those that COPYs before it took of the same batch. */
+  constructor(text: string, onDrain: () => void, rowsBefore = 0) {
     this.#text = text;
     this.#onDrain = onDrain;
+    this.#rowsBefore = rowsBefore;
     this.ready = this.#ready.promise;
     this.done = this.#done.promise;
   }
@@ -74,6 +76,6 @@ export class CopyIn {
 
   handleError(error: Error): void {
     this.#ready.reject(error);
-    this.#done.reject(this.#began ? markAmongRows(error) : error);
+    this.#done.reject(this.#began ? markAmongRows(behindRows(error, this.#rowsBefore)) : error);
   }
 }

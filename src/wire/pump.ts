@@ -40,10 +40,10 @@ export type PumpOutcome =
 async function copyInto(
   session: Session,
   inlet: Inlet,
-  frames: Buffer[],
+  { frames, rowsBefore }: { frames: Buffer[]; rowsBefore: number },
   opened: (into: CopyIn) => void,
 ): Promise<number> {
-  const into = new CopyIn(inlet.statement, () => {});
+  const into = new CopyIn(inlet.statement, () => {}, rowsBefore);
   opened(into);
   try {
     submit(session, into);
@@ -92,8 +92,10 @@ export async function pump(
       filling.out.resume();
       for (const [i, { rows, frames }] of drained.entries()) {
         if (rows === 0) continue;
-        outputs[i]!.rowsOut += rows;
-        outputs[i]!.rowsIn += await copyInto(target.session, target.inlets[i]!, frames, (opened) => {
+        const output = outputs[i]!;
+        const turn = { frames, rowsBefore: output.rowsIn };
+        output.rowsOut += rows;
+        output.rowsIn += await copyInto(target.session, target.inlets[i]!, turn, (opened) => {
           into = opened;
         });
         await barrier('copy.load');

@@ -47,8 +47,10 @@ class Writing {
   }
 
   async open(format: CopyFormat): Promise<void> {
-    const { session, statement, binary = statement } = this.#target;
-    const into = new CopyIn(format === 'binary' ? binary : statement, () => this.#wake());
+    const { session, statement, binary } = this.#target;
+    if (format === 'binary' && binary === undefined) throw new Error('no COPY in binary format');
+    const text = format === 'binary' ? binary! : statement;
+    const into = new CopyIn(text, () => this.#wake(), this.#rows);
     into.done.catch((error) => {
       this.failure = error;
       this.#wake();

@@ -169,9 +169,23 @@ test('calls transforms: rows, none, and why one is refused', async () => {
     );
     const [s, t] = [await source.open(), await target.open()];
     const { resolved } = await resolvePlan(parsePlan(text, join(folder, 'plan.yaml')).plan!, s, t);
-    const { samples } = await inTransaction(t, 'read committed, read only', () =>
+    const { samples, actions } = await inTransaction(t, 'read committed, read only', () =>
       previewRun(resolved!, s, t, { sample: 9, folder }),
     );
+    const copy = 'copy "public"."part" ("mail", "name") from stdin';
+    expect(actions.flows).toMatchObject([
+      {
+        ...{ transform: 'split.ts', format: 'text' },
+        outputs: [
+          {
+            statements: [
+              `${copy} (format binary)`,
+              `${copy} (format text) /* from a row on that only text tells */`,
+            ],
+          },
+        ],
+      },
+    ]);
     expect(afterOf(samples[0]!)).toEqual(['1 a\tb', '1 c', '4 much too long']);
     expect(samples[0]!.rows[1]!.outputs[0]!.none).toBe('its transform returns none');
     expect(refusalsOf(samples[0]!)).toEqual(['3 transform TRANSFORM_THREW undefined', '4 target 22001 name']);

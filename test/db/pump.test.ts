@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { safeMessage } from '../../src/pg/errors.ts';
 import { openPool, withSession } from '../../src/pg/session.ts';
 import { inTransaction } from '../../src/pg/transaction.ts';
 import { type PumpOutcome, pump } from '../../src/wire/pump.ts';
@@ -142,6 +143,14 @@ describe('pump', () => {
     });
     await expect(split(copy)).rejects.toMatchObject({ code });
     expect(await held()).toEqual(nothing);
+  });
+
+  it('tells the line that is refused as one of the batch, however many COPYs it took', async () => {
+    await target.exec('truncate names, blobs');
+    // Fifteen megabytes, by turns of four to eight.
+    const select = `select id, repeat('x', 500), true, raw from public.t where id <= 30000 order by id`;
+    const error = await split({ into: 'strict', select }).catch((thrown) => thrown);
+    expect(safeMessage(error)).toContain('line 30000 of the batch');
   });
 
   it('ends in the middle when it is told to, and keeps nothing', async () => {

@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { readTypes } from '../../src/catalog/data-types.ts';
+import { safeMessage } from '../../src/pg/errors.ts';
 import { TransformBatch } from '../../src/transform/batch.ts';
 import { openTransform } from '../../src/transform/transform.ts';
 import type { TransformOutput } from '../../src/transform/types.ts';
 import { valueTypeOf } from '../../src/transform/value-type.ts';
-import { relay } from '../../src/wire/relay.ts';
+import { relay, tryRelay } from '../../src/wire/relay.ts';
+import type { OpenStage } from '../../src/wire/relay-types.ts';
 import { createDatabase, type TestDatabase } from '../postgres.ts';
 
 /** What a transform returns comes to the same in both formats of COPY, on a real server. */
@@ -35,8 +37,8 @@ async function outputsOf(table: string): Promise<TransformOutput[]> {
 
 let tables = 0;
 
-/** Loads a column of values of a type, and gives what stands there, and the formats that were written. */
-async function load(type: string, values: unknown[], binary: boolean) {
+/** A new table with a column of values, and what copies those into it through a function. */
+async function tableFor(type: string, values: unknown[], binary: boolean) {
   const table = `public.made_${++tables}`;
   await database.exec(`create table ${table} (id int, x ${type})`);
   const input = { name: 'id', expression: 'id', type: 'integer', nullable: false };
@@ -47,32 +49,44 @@ async function load(type: string, values: unknown[], binary: boolean) {
   const call = ({ id }: { id: number }) => ({ id, x: values[id] });
   const loaded = { call: call as never, hash: '', framesOf: () => [] };
   const transform = openTransform('made', plan, loaded, async () => null);
-  const [reader, writer] = [await database.open(), await database.open()];
   const { signal } = new AbortController();
   const formats: string[] = [];
-  const into = (format: string) => `copy ${table} from stdin (format ${format})`;
-  const tally = await relay(
-    {
-      session: reader,
-      statement: `copy (select generate_series(0, ${values.length - 1})) to stdout`,
-    },
-    { session: writer, statement: into('text'), ...(binary ? { binary: into('binary') } : {}) },
-    {
+  const through: OpenStage = (write, mayBeBinary) =>
+    new TransformBatch(transform, {
       signal,
-      through: (write, mayBeBinary) =>
-        new TransformBatch(transform, {
-          signal,
-          binary: mayBeBinary,
-          write: (frame, format) => {
-            formats.push(format);
-            return write(frame, format);
-          },
-        }),
-    },
-  );
+      binary: mayBeBinary,
+      write: (frame, format) => {
+        formats.push(format);
+        return write(frame, format);
+      },
+    });
+  const into = (format: string) => `copy ${table} from stdin (format ${format})`;
+  const statements = { statement: into('text'), ...(binary ? { binary: into('binary') } : {}) };
+  const [reader, writer] = [await database.open(), await database.open()];
+  const from = `copy (select generate_series(0, ${values.length - 1})) to stdout`;
+  const sides = [
+    { session: reader, statement: from },
+    { session: writer, ...statements },
+    { signal, through },
+  ] as const;
+  return { table, transform, formats, reader, writer, sides };
+}
+
+/** Loads a column of values of a type, and gives what stands there, and the formats that were written. */
+async function load(type: string, values: unknown[], binary: boolean) {
+  const { table, transform, formats, reader, sides } = await tableFor(type, values, binary);
+  const tally = await relay(...sides);
   expect(tally).toMatchObject({ rowsOut: values.length, rowsIn: values.length });
   const { rows } = await reader.query(`select x::text from ${table} order by id`);
-  return { texts: rows.map(({ x }) => x), formats, onlyText: transform.onlyText };
+  return { table, texts: rows.map(({ x }) => x), formats, onlyText: transform.onlyText };
+}
+
+/** Rows of two tables that are not the same to the last byte. */
+async function differing(one: string, other: string): Promise<unknown[]> {
+  const { rows } = await database.query(
+    `select a.x::text, b.x::text from ${one} a full join ${other} b using (id) where pg_catalog.record_image_ne(row(a.x), row(b.x))`,
+  );
+  return rows;
 }
 
 const dates = [new Date(0), new Date('2024-02-29T12:34:56.789Z'), new Date('1969-12-31T23:59:59.001Z')];
@@ -83,7 +97,10 @@ describe('in binary as in text', () => {
     ['int4', [0, -1, 1n, 2 ** 31 - 1, -(2 ** 31), -0]],
     ['int2', [0, -1, 1n, 32767, -32768]],
     ['oid', [0, 1n, 2 ** 32 - 1]],
-    ['float8', [0, -0, 0.1, -1e-300, 1e300, 5e-324, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53]],
+    [
+      'float8',
+      [Math.sqrt(-1), 0, -0, 0.1, -1e-300, 1e300, 5e-324, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53],
+    ],
     ['bool', [true, false]],
     ['bytea', [new Uint8Array(), new Uint8Array([0, 92, 255]), Buffer.alloc(70_000, 7)]],
     [
@@ -149,6 +166,7 @@ describe('in binary as in text', () => {
     const values = [...some, null, undefined];
     const [binary, text] = [await load(type, values, true), await load(type, values, false)];
     expect(binary.texts).toEqual(text.texts);
+    expect(await differing(binary.table, text.table)).toEqual([]);
     expect(binary.texts.slice(-2)).toEqual([null, null]);
     expect(new Set(binary.formats)).toEqual(new Set(['binary']));
     expect(binary.onlyText).toBeUndefined();
@@ -206,13 +224,56 @@ describe('what only the server knows is text, with all that comes behind it', ()
   });
 });
 
-test('a value that the server refuses is named with its column in both formats', async () => {
-  await expect(load('varchar(3)', ['abcd'], true)).rejects.toThrow(
-    'value too long for type character varying(3)',
-  );
-  await expect(load('mood', ['angry'], true)).rejects.toThrow(
-    'invalid input value for enum public.mood: "angry"',
-  );
-  await expect(load('short', ['bad'], true)).rejects.toThrow('violates check constraint');
-  await expect(load('text', ['nul\0'], true)).rejects.toThrow('invalid byte sequence');
+const place = 'table made, column x, line 2 of the batch';
+
+test.each<[string, unknown, string]>([
+  ['varchar(3)', 'abcd', `string too long for its type (SQLSTATE 22001): ${place}`],
+  ['char(4)', 'abcde', `string too long for its type (SQLSTATE 22001): ${place}`],
+  ['mood', 'angry', `invalid text representation (SQLSTATE 22P02): ${place}`],
+  ['numeric(8, 2)', '1234567', `number out of range (SQLSTATE 22003): ${place}`],
+  ['short', 'bad', `check violation (SQLSTATE 23514): ${place}, type short, constraint short_check`],
+  ['jsonb', { a: 'nul\0' }, 'untranslatable character (SQLSTATE 22P05)'],
+])('a value that a %s refuses is told in the same words in both formats', async (type, value, expected) => {
+  for (const binary of [true, false]) {
+    const error = await load(type, [null, value], binary).catch((thrown) => thrown);
+    expect(safeMessage(error).replace(/(public\.)?made_\d+/, 'made')).toBe(expected);
+  }
+});
+
+test('a text with NUL is refused in both formats; by its column in binary', async () => {
+  for (const [binary, where] of [
+    [true, place],
+    [false, 'table made, line 2 of the batch'],
+  ] as const) {
+    const error = await load('text', [null, 'nul\0'], binary).catch((thrown) => thrown);
+    expect(safeMessage(error).replace(/(public\.)?made_\d+/, 'made')).toBe(
+      `character not in the encoding’s repertoire (SQLSTATE 22021): ${where}`,
+    );
+  }
+});
+
+describe('what fails behind a value that only text tells', () => {
+  const noFebruary = `date check (x <> '2024-02-02')`;
+  const days = ['2024-01-01', 'infinity', '2024-02-02'];
+
+  test('is told by its line of the batch, and ends both sessions', async () => {
+    const { sides, reader, writer } = await tableFor(noFebruary, days, true);
+    for (const session of [reader, writer]) session.on('error', () => {});
+    const error = await relay(...sides).catch((thrown) => thrown);
+    expect(safeMessage(error)).toMatch(/^check violation .*, line 3 of the batch/);
+    for (const session of [reader, writer]) await expect(session.query('select 1')).rejects.toThrow();
+  });
+
+  test.each([
+    ['in the second COPY', noFebruary, days, '23514'],
+    ['at the end of the first', 'date references day', ['2024-01-02', 'infinity'], '23503'],
+  ])('leaves both sessions to go on with where that is asked for: %s', async (_, type, values, code) => {
+    await database.exec(`create table if not exists day (day date primary key)`);
+    const { table, sides, reader, writer, formats } = await tableFor(type, values, true);
+    for (const session of [reader, writer]) await session.query('begin; savepoint before');
+    expect(await tryRelay(...sides)).toMatchObject({ kind: 'refused', side: 'target', error: { code } });
+    for (const session of [reader, writer]) await session.query('rollback to savepoint before; commit');
+    expect(formats).toEqual(['binary', 'text']);
+    expect((await writer.query(`select count(*)::int as n from ${table}`)).rows).toEqual([{ n: 0 }]);
+  });
 });

@@ -170,6 +170,19 @@ describe('a function per row', () => {
     }
   });
 
+  test.each([true, false])('a list with a hole is refused, not shortened (binary: %s)', async (binary) => {
+    const holed: unknown[] = [];
+    holed[1] = { a: 1 };
+    const error = await thrownBy(
+      run(
+        transformOf(() => holed),
+        2,
+        { binary },
+      ),
+    );
+    expect(error).toMatchObject({ row: 0, expected: 'a row (an object)', found: 'undefined' });
+  });
+
   test('the key that the source sent ahead comes with the error, out of sight', async () => {
     const narrow = { ...plan, input: plan.input.slice(1) };
     const transform = transformOf(({ s }: Row) => ({ a: s === 's6' ? 'x' : 1 }), narrow);

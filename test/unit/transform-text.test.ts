@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { FrameReader } from '../../src/transform/decode/frame-reader.ts';
 import { RowDecoder } from '../../src/transform/decode/row-decoder.ts';
-import { frameOf } from '../../src/transform/encode/frame-of.ts';
+import { frameOf, framesOf } from '../../src/transform/encode/frame-of.ts';
 import { MisfitRow, RowEncoder } from '../../src/transform/encode/row-encoder.ts';
 import type { TransformInput, TransformOutput, ValueName } from '../../src/transform/types.ts';
 
@@ -347,6 +347,15 @@ test('frames are unwrapped wherever they are cut, and wrapped again', () => {
     );
     expect(Buffer.concat(parts).toString(), `cut at ${cut}`).toBe('abc\nżółw\n');
   }
+});
+
+test('what is more than a server takes at once goes in several frames', () => {
+  for (const content of ['abcdefghij', Buffer.from('.....abcdefghij')]) {
+    const frames = framesOf(content, 9);
+    expect(frames.map(({ length }) => length)).toEqual([9, 9, 7]);
+    expect(new FrameReader().push(Buffer.concat(frames)).toString()).toBe('abcdefghij');
+  }
+  expect(framesOf('abcd', 9)).toEqual([frameOf('abcd')]);
 });
 
 test('rows longer than what comes at once are put together, though the reader uses its room again', () => {

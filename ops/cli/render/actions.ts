@@ -61,12 +61,17 @@ const outputLines = ({ flow, to, statements: all }: OutputStatements, several: b
   ...statements(all),
 ];
 
+/** How its rows get from here to there. */
+function travelOf({ copyOut, transform, format }: FlowStatements): string {
+  if (copyOut.length === 0) return 'updated in place';
+  return transform === undefined ? format : `through ${printable(transform)}`;
+}
+
 function flowLines(flow: FlowStatements, paint: Palette): string[] {
   const { outputs, copyOut } = flow;
   const to = outputs.length === 1 ? printable(outputs[0]!.to) : plural(outputs.length, 'table');
-  const how = copyOut.length === 0 ? 'updated in place' : flow.format;
   return [
-    `  ${paint.strong(printable(flow.flow))}: ${printable(flow.from)} → ${to} (${how}, ${batchesOf(flow)})`,
+    `  ${paint.strong(printable(flow.flow))}: ${printable(flow.from)} → ${to} (${travelOf(flow)}, ${batchesOf(flow)})`,
     ...statements(copyOut.slice(0, 1)),
     ...(copyOut.length > 1 ? [`    … and ${plural(copyOut.length - 1, 'more leaf', 'more leaves')}`] : []),
     ...outputs.flatMap((output) => outputLines(output, outputs.length > 1)),

@@ -1,6 +1,7 @@
 import { landingOf } from '../../copy/landing.ts';
 import { landingIn } from '../../ledger/candidates.ts';
 import { display } from '../../pg/quote.ts';
+import { writtenTransform } from '../../plan/read/transform.ts';
 import type { ResolvedFlow, ResolvedPlan } from '../../plan/resolved-plan.ts';
 import { backfillLock, backfillStatement } from '../../plan/statements/backfill.ts';
 import {
@@ -13,6 +14,7 @@ import {
   rangeColumnOf,
   readTogether,
 } from '../../plan/statements/select.ts';
+import type { CopyFormat } from '../../wire/relay-types.ts';
 
 /** What stands for the id of a run that there is not yet. */
 export const noRun = '<run>';
@@ -32,7 +34,10 @@ export interface FlowStatements {
   flow: string;
   /** Display name of the driving table. */
   from: string;
-  format: 'binary' | 'text';
+  /** Of the source's COPY. */
+  format: CopyFormat;
+  /** What its rows go through, as the plan names it. */
+  transform?: string;
   /** What its batches are: ranges of blocks, ranges of a column's values, or all of it at once. */
   batches: { kind: 'blocks' } | { kind: 'whole' } | { kind: 'key'; column: string };
   /** One a leaf of the driving table, for the source; none where rows are updated in place. */
@@ -82,6 +87,7 @@ export function flowStatements(plan: ResolvedPlan): FlowStatements[] {
       flow: leader.readWith?.flow ?? leader.name,
       from: display(leader.driving),
       format: leader.format,
+      ...(leader.transform ? { transform: writtenTransform(leader.transform) } : {}),
       batches: batchesOf(leader),
       copyOut: copyOutOf(plan, leader),
       outputs: readTogether(plan, leader).map((flow, i) => outputOf(plan, flow, i + 1)),

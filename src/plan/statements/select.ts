@@ -1,5 +1,6 @@
 import { ident, literal, qualified } from '../../pg/quote.ts';
 import type { TransformInput } from '../../transform/types.ts';
+import type { CopyFormat } from '../../wire/relay-types.ts';
 import type { Fusion, Leaf, ResolvedColumn, ResolvedFlow, ResolvedPlan } from '../resolved-plan.ts';
 
 /** What a flow's texts stand in: all that its SELECTs have behind the select list. */
@@ -184,7 +185,7 @@ export const leaderOf = ({ name, readWith }: Pick<ResolvedFlow, 'name' | 'readWi
 export function copyOutOfAll(
   flows: ResolvedFlow[],
   range: Range,
-): { statement: string; parts: { columns: number; flag: boolean }[]; format: 'binary' | 'text' } {
+): { statement: string; parts: { columns: number; flag: boolean }[]; format: CopyFormat } {
   const [leader] = flows as [ResolvedFlow];
   const owns = flows.map(({ readWith }) => readWith!.own);
   const flag = (own: string): string[] => (own === '' ? [] : [`((${own}\n) is true)`]);

@@ -46,10 +46,17 @@ const int2: Put = (value, room) => {
   room.view.setInt16(at, integer);
 };
 
+/** The upper half of the one NaN that the server makes of `NaN`; JavaScript has many, and rows are compared by their bytes. */
+const nan = 0x7ff80000;
+
 const float8: Put = (value, room) => {
   const float = expectFloat(value);
   const at = open(room, 8);
-  room.view.setFloat64(at, float);
+  if (!Number.isNaN(float)) room.view.setFloat64(at, float);
+  else {
+    room.view.setUint32(at, nan);
+    room.view.setUint32(at + 4, 0);
+  }
 };
 
 const bool: Put = (value, room) => {

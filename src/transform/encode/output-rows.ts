@@ -1,6 +1,6 @@
 import type { CopyFormat } from '../../wire/relay-types.ts';
 import { OnlyText } from './binary-values.ts';
-import { frameOf } from './frame-of.ts';
+import { framesOf } from './frame-of.ts';
 import { Room } from './room.ts';
 import type { RowEncoder } from './row-encoder.ts';
 
@@ -15,19 +15,19 @@ export class OutputRows {
   /** Of the next row. */
   format: CopyFormat;
   readonly #encoder: RowEncoder;
-  readonly #room: Room;
+  readonly #room: Room | undefined;
   #text = '';
 
   /** `binary`: whether rows begin in binary format. */
   constructor(encoder: RowEncoder, binary: boolean) {
     this.#encoder = encoder;
     this.format = binary ? 'binary' : 'text';
-    this.#room = new Room();
+    this.#room = binary ? new Room() : undefined;
   }
 
   /** Bytes of binary rows and characters of text. */
   get length(): number {
-    return this.#room.length + this.#text.length;
+    return (this.#room?.length ?? 0) + this.#text.length;
   }
 
   /**
@@ -35,16 +35,17 @@ export class OutputRows {
    * MisfitRow.
    */
   add(result: unknown): void {
-    if (this.format === 'text' || !this.#put(result)) this.#text += this.#encoder.lines(result);
+    const room = this.format === 'binary' ? this.#room : undefined;
+    if (room === undefined || !this.#put(result, room)) this.#text += this.#encoder.lines(result);
   }
 
-  #put(result: unknown): boolean {
-    const { at } = this.#room;
+  #put(result: unknown, room: Room): boolean {
+    const { at } = room;
     try {
-      this.#encoder.put(result, this.#room);
+      this.#encoder.put(result, room);
       return true;
     } catch (error) {
-      this.#room.at = at;
+      room.at = at;
       if (!(error instanceof OnlyText)) throw error;
       this.format = 'text';
       return false;
@@ -54,8 +55,9 @@ export class OutputRows {
   /** What there is since the last call. */
   take(): OutputFrame[] {
     const frames: OutputFrame[] = [];
-    if (this.#room.length > 0) frames.push({ frame: this.#room.take(), format: 'binary' });
-    if (this.#text !== '') frames.push({ frame: frameOf(this.#text), format: 'text' });
+    if (this.#room !== undefined && this.#room.length > 0)
+      for (const frame of this.#room.take()) frames.push({ frame, format: 'binary' });
+    if (this.#text !== '') for (const frame of framesOf(this.#text)) frames.push({ frame, format: 'text' });
     this.#text = '';
     return frames;
   }

@@ -1,5 +1,4 @@
-const headerBytes = 5;
-const copyData = 0x64; // 'd'
+import { framesOf, headerBytes } from './frame-of.ts';
 
 /** Bytes that a room has at first: a frame of 64 KiB and the row that goes beyond. */
 const firstBytes = 96 * 1024;
@@ -70,13 +69,13 @@ export class Room {
     return true;
   }
 
-  /** What it holds as one frame, which is the taker's own; it is empty then. */
-  take(): Buffer {
-    const frame = this.bytes.subarray(0, this.at);
-    frame[0] = copyData;
-    frame.writeInt32BE(this.at - 1, 1);
-    this.#renew(firstBytes);
+  /** What it holds as CopyData frames, which are the taker's own; it is empty then. */
+  take(): Buffer[] {
+    const held = this.bytes.subarray(0, this.at);
     this.at = headerBytes;
-    return frame;
+    // A socket may keep small ones for long: not each in a room of its own.
+    if (held.length < firstBytes / 2) return framesOf(Buffer.from(held));
+    this.#renew(firstBytes);
+    return framesOf(held);
   }
 }

@@ -3,7 +3,7 @@ import type { TransformOutput } from '../types.ts';
 import { haveBinaryForm, putterOf } from './binary-values.ts';
 import { Misfit, typeInWords } from './expected.ts';
 import type { Room } from './room.ts';
-import { lineWriter, rowPutter } from './row-writer.ts';
+import { lineWriter, rowPutter, type WriterTools } from './row-writer.ts';
 import { encoderOf } from './text-values.ts';
 
 /** What is wrong with a returned row, for a TransformResult. */
@@ -36,12 +36,14 @@ export class RowEncoder {
   readonly #columns: TransformOutput[];
   readonly #names: string[];
   readonly #line: (row: object) => string;
-  readonly #put: (row: object, room: Room) => void;
+  /** Made when it is needed: most encoders write lines only. */
+  #putter: ((row: object, room: Room) => void) | undefined;
+  readonly #tools: WriterTools;
 
   constructor(columns: TransformOutput[]) {
     this.#columns = columns;
     this.#names = columns.map(({ name }) => name);
-    const tools = {
+    this.#tools = {
       requireOptional: (i: number, value: null | undefined) => this.#requireOptional(i, value),
       misfit: (i: number, error: unknown) => this.#throw(i, error),
       checkKeys: (row: object) => this.#checkKeys(row as Record<string, unknown>),
@@ -49,11 +51,9 @@ export class RowEncoder {
     this.#line = lineWriter(
       this.#names,
       columns.map(({ value }) => encoderOf(value)),
-      tools,
+      this.#tools,
     );
     this.isBinary = haveBinaryForm(columns);
-    const putters = this.isBinary ? columns.map(({ value }) => putterOf(value)!) : [];
-    this.#put = rowPutter(this.#names, putters, tools);
   }
 
   /** One row as a line of the text format. Throws MisfitRow. */
@@ -63,16 +63,24 @@ export class RowEncoder {
 
   /** A row, or an array of them, as lines. Throws MisfitRow. */
   lines(result: unknown): string {
-    return Array.isArray(result) ? result.map((row) => this.encode(row)).join('') : this.encode(result);
+    if (!Array.isArray(result)) return this.encode(result);
+    let lines = '';
+    for (const row of result) lines += this.encode(row);
+    return lines;
   }
 
   /**
    * Adds a row, or an array of them, in binary format; of what is refused a part may stand there. Throws MisfitRow, and OnlyText for
-   * what has no binary form.
+   * what has no binary form. Not to be called unless `isBinary`.
    */
   put(result: unknown, room: Room): void {
-    if (!Array.isArray(result)) this.#put(requireRow(result), room);
-    else for (const row of result) this.#put(requireRow(row), room);
+    this.#putter ??= rowPutter(
+      this.#names,
+      this.#columns.map(({ value }) => putterOf(value)!),
+      this.#tools,
+    );
+    if (!Array.isArray(result)) this.#putter(requireRow(result), room);
+    else for (const row of result) this.#putter(requireRow(row), room);
   }
 
   /** Names of the columns in which the lines of two results differ; empty where their number does. */
