@@ -13,6 +13,7 @@ import type { Run } from '../src/ledger/runs.ts';
 import type { Endpoint } from '../src/pg/endpoint.ts';
 import { destroySession, openSession, withSession } from '../src/pg/session.ts';
 import type { ThrottleMeasure } from '../src/plan/plan.ts';
+import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
 
 /** A server that does not answer in this time is for the breakers to judge. */
 const probeWithinMs = 10_000;
@@ -54,6 +55,12 @@ async function probeDisk({ run, target }: ProbeSite): Promise<ProbeAnswer> {
   return { value: lately, what, ...(since === null ? {} : { since: since.getTime() }) };
 }
 
+/** Tables of the target that a run writes: those that it fills, and those whose rows it updates where they stand. */
+const writtenTables = ({ targets, flows }: ResolvedPlan): number[] => [
+  ...targets.map(({ oid }) => oid),
+  ...flows.filter(({ backfill }) => backfill !== undefined).map(({ driving }) => driving.oid),
+];
+
 /** Reads one measure. Throws what the server throws. */
 export function probe(measure: ThrottleMeasure, site: ProbeSite): Promise<ProbeAnswer> {
   const { target, source, run } = site;
@@ -63,12 +70,7 @@ export function probe(measure: ThrottleMeasure, site: ProbeSite): Promise<ProbeA
     case 'wal_to_archive':
       return withSession(target, readWalToArchive);
     case 'vacuum':
-      return withSession(target, (session) =>
-        readVacuums(
-          session,
-          run.plan.targets.map(({ oid }) => oid),
-        ),
-      );
+      return withSession(target, (session) => readVacuums(session, writtenTables(run.plan)));
     case 'source_sessions':
       return probeSource(source);
     case 'target_gb':

@@ -1,7 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { pauseRun, resumeFlow } from '../../src/control/pause.ts';
 import { reload } from '../../src/control/reload.ts';
 import { readRun } from '../../src/ledger/runs.ts';
+import { readProgress } from '../../src/progress/snapshot.ts';
 import { until } from '../fleet-processes.ts';
 import { openTarget, type Target } from '../in-process-fleet.ts';
 import { brief, resolveBody } from '../plan.ts';
@@ -146,6 +149,51 @@ test('cancel ends a batch that waits for a row; what was updated stays, and the 
   await app.query('commit');
   await target.ended(await target.start(database, labels));
   expect(await labelled()).toBe(8000);
+});
+
+test('a deadlock with the application gives up the batch, which is tried again', async () => {
+  const app = await database.open();
+  await app.query('begin; update public.item set done = true where id = 400');
+  const runId = await target.start(database, labels);
+  target.startFleet();
+  await batchWaits();
+  // The server looks for deadlocks after a second of waiting, and gives up who finds one: the batch, which began earlier.
+  await sleep(300);
+  await app.query('update public.item set done = true where id = 1');
+  await app.query('commit');
+  await target.ended(runId);
+  expect(await labelled()).toBe(8000);
+  const { rows } = await target.ledger.pool.query(
+    `select a.error ->> 'code' as code from rowfleet.attempt a join rowfleet.task t on t.id = a.task_id
+      where t.run_id = $1 and a.error is not null`,
+    [runId],
+  );
+  expect(rows).toEqual([{ code: '40P01' }]);
+});
+
+test('a server that is not well holds the run, while the application goes on', async () => {
+  const vacuum = new pg.Client(database.url); // A session that says nothing of rowfleet.
+  await vacuum.connect();
+  await vacuum.query('begin; lock table public.item in share update exclusive mode');
+  const runId = await target.start(
+    database,
+    labels.replace('max_retries: 1', '$&, throttle: {vacuum: {limit: 0}}'),
+  );
+  target.startFleet();
+  await until('it is held', async () => (await readProgress(target.ledger, runId)).holds.length === 1);
+  const { run } = await readProgress(target.ledger, runId);
+  expect(run).toMatchObject({ state: 'running', waiting: 'a vacuum or analyze is at public.item' });
+  expect(await labelled()).toBeLessThan(8000);
+  await database.exec('update item set done = true where id > 7000');
+  await vacuum.end();
+  await target.ended(runId);
+  const { rows } = await database.query(
+    'select done, count(label)::int as n from item group by done order by n',
+  );
+  expect(rows).toEqual([
+    { done: true, n: 1000 },
+    { done: false, n: 7000 },
+  ]);
 });
 
 const fill = (columns: string, more = '') => `
