@@ -14,6 +14,7 @@ import type { Endpoint } from '../src/pg/endpoint.ts';
 import { destroySession, openSession, withSession } from '../src/pg/session.ts';
 import type { ThrottleMeasure } from '../src/plan/plan.ts';
 import type { ResolvedPlan } from '../src/plan/resolved-plan.ts';
+import { updatedTables } from '../src/plan/statements/backfill.ts';
 
 /** A server that does not answer in this time is for the breakers to judge. */
 const probeWithinMs = 10_000;
@@ -56,10 +57,8 @@ async function probeDisk({ run, target }: ProbeSite): Promise<ProbeAnswer> {
 }
 
 /** Tables of the target that a run writes: those that it fills, and those whose rows it updates where they stand. */
-const writtenTables = ({ targets, flows }: ResolvedPlan): number[] => [
-  ...targets.map(({ oid }) => oid),
-  ...flows.filter(({ backfill }) => backfill !== undefined).map(({ driving }) => driving.oid),
-];
+const writtenTables = (plan: ResolvedPlan): number[] =>
+  [...plan.targets, ...updatedTables(plan)].map(({ oid }) => oid);
 
 /** Reads one measure. Throws what the server throws. */
 export function probe(measure: ThrottleMeasure, site: ProbeSite): Promise<ProbeAnswer> {

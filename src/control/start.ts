@@ -16,6 +16,7 @@ import { inTransaction } from '../pg/transaction.ts';
 import { planHash } from '../plan/hash.ts';
 import { idMapsOf } from '../plan/id-maps.ts';
 import type { ResolvedPlan } from '../plan/resolved-plan.ts';
+import { updatedTables } from '../plan/statements/backfill.ts';
 
 /** What a run starts from. */
 export interface StartRequest {
@@ -54,9 +55,25 @@ export async function refuseSecondRun(ledger: Ledger, name: string, file: string
   for (const run of await readUnfinishedRuns(ledger.pool)) refuseUnfinished(run, name, file);
 }
 
+/** A run that fills a table has it for itself: constraints are down, and to cancel it may empty it. */
+function refuseOverlap(run: Run, plan: ResolvedPlan): void {
+  const [filled, updated] = [plan.targets, updatedTables(plan)].map((tables) => new Set(tables.map(display)));
+  const fills = run.plan.targets.map(display).find((table) => filled!.has(table) || updated!.has(table));
+  const updates = updatedTables(run.plan)
+    .map(display)
+    .find((table) => filled!.has(table));
+  const what = fills === undefined ? updates && `updates ${updates}` : `fills ${fills}`;
+  if (what === undefined) return;
+  throw usageError(
+    'RUN_OVERLAPS',
+    `run ${run.id} of plan "${run.name}" is unfinished and ${what} too`,
+    'finish or cancel that run first',
+  );
+}
+
 /**
  * Writes a new run for the schedulers, in a ledger that it creates where there is none, and returns its id. Throws RUN_UNFINISHED when an earlier run of the same
- * plan can still go on, and RUN_OVERLAPS when an unfinished run of another plan fills one of the same tables.
+ * plan can still go on, and RUN_OVERLAPS when an unfinished run of another plan fills one of the same tables, or updates one that this plan fills.
  */
 export async function startRun(ledger: Ledger, request: StartRequest): Promise<string> {
   const { resolved, file, kind, actor } = request;
@@ -65,17 +82,9 @@ export async function startRun(ledger: Ledger, request: StartRequest): Promise<s
     inTransaction(session, 'read committed', async () => {
       await lockRuns(session);
       if (kind === 'migrate') {
-        const targets = new Set(resolved.targets.map(display));
         for (const run of await readUnfinishedRuns(session)) {
           refuseUnfinished(run, resolved.name, file);
-          const shared = run.plan.targets.map(display).find((target) => targets.has(target));
-          if (shared !== undefined) {
-            throw usageError(
-              'RUN_OVERLAPS',
-              `run ${run.id} of plan "${run.name}" is unfinished and fills ${shared} too`,
-              'finish or cancel that run first',
-            );
-          }
+          refuseOverlap(run, resolved);
         }
       }
       if (kind === 'migrate') await createIdMaps(session, idMapsOf(resolved));

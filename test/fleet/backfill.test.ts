@@ -151,6 +151,26 @@ test('cancel ends a batch that waits for a row; what was updated stays, and the 
   expect(await labelled()).toBe(8000);
 });
 
+test('nobody fills a table whose rows a run updates, or updates one that a run fills; two may update it', async () => {
+  const filling = `
+name: filling
+allow_non_empty: true
+flows:
+  - {name: item, from: kind k, to: item, columns: {id: "k.id + 10000"}}`;
+  const overlaps = (what: string, runId: string, name: string) => ({
+    code: 'RUN_OVERLAPS',
+    message: `run ${runId} of plan "${name}" is unfinished and ${what} public.item too`,
+  });
+  const updates = await target.start(database, labels);
+  await expect(target.start(database, filling)).rejects.toMatchObject(overlaps('updates', updates, 'labels'));
+  const also = await target.start(database, fill('n: "5"'));
+  target.startFleet();
+  for (const runId of [updates, also]) await target.ended(runId);
+  await target.stopFleets();
+  const fills = await target.start(database, filling);
+  await expect(target.start(database, labels)).rejects.toMatchObject(overlaps('fills', fills, 'filling'));
+});
+
 test('a deadlock with the application gives up the batch, which is tried again', async () => {
   const app = await database.open();
   await app.query('begin; update public.item set done = true where id = 400');

@@ -1,5 +1,5 @@
 import { ident, qualified } from '../../pg/quote.ts';
-import type { ResolvedFlow } from '../resolved-plan.ts';
+import type { ResolvedFlow, ResolvedPlan } from '../resolved-plan.ts';
 import { fromClause, type Range, rangeConditions, whereClause } from './select.ts';
 
 const text = (sql: string): string => `(${sql}\n)::pg_catalog.text`;
@@ -62,3 +62,7 @@ export function backfillDifferences(flow: ResolvedFlow): string {
   return `select ${list.join(', ')} from (${yielded(flow, [], '')}) as e
     join ${qualified(target)} as t on ${sameKey(flow)} where ${differs(flow)}`;
 }
+
+/** The tables whose rows a plan updates where they stand; they are none of its targets, which are emptied and built anew. */
+export const updatedTables = ({ flows }: Pick<ResolvedPlan, 'flows'>): ResolvedFlow['driving'][] =>
+  flows.filter(({ backfill }) => backfill !== undefined).map(({ driving }) => driving);
