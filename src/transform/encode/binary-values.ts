@@ -12,6 +12,7 @@ import {
   expectText,
   expectTime,
 } from './expected.ts';
+import { addJson } from './json-bytes.ts';
 import { addNumeric } from './numeric.ts';
 import type { Room } from './room.ts';
 import { daysAt, type Moment, momentOf, momentOfDate } from './times.ts';
@@ -75,17 +76,39 @@ const int8: Put = (value, room) => {
   }
 };
 
-/** A text behind its length, and behind `head`. */
-function putText(text: string, room: Room, head?: number): void {
+/** Leaves room for the length of a value that is still to be written; returns where. */
+function begin(room: Room): number {
   const { at } = room;
-  room.need(5);
+  room.need(4);
   room.at += 4;
-  if (head !== undefined) room.bytes[room.at++] = head;
-  room.text(text);
-  room.view.setInt32(at, room.at - at - 4);
+  return at;
 }
 
-const text: Put = (value, room) => putText(expectText(value), room);
+/** Writes the length of a value that began there. */
+const end = (room: Room, began: number): void => room.view.setInt32(began, room.at - began - 4);
+
+const text: Put = (value, room) => {
+  const whole = expectText(value);
+  const began = begin(room);
+  room.text(whole);
+  end(room, began);
+};
+
+const json: Put = (value, room) => {
+  const began = begin(room);
+  if (!addJson(value, room)) room.text(expectJson(value));
+  end(room, began);
+};
+
+/** jsonb's binary form is its text behind the number of that form. */
+const jsonbVersion = 1;
+
+const jsonb: Put = (value, room) => {
+  const began = begin(room);
+  room.byte(jsonbVersion);
+  if (!addJson(value, room)) room.text(expectJson(value));
+  end(room, began);
+};
 
 // Under this, a loop is faster than a call into native code.
 const shortBytes = 64;
@@ -153,9 +176,6 @@ const date: Put = (value, room) => {
   putInt4(days, room);
 };
 
-/** jsonb's binary form is its text behind the number of that form. */
-const jsonbVersion = 1;
-
 /**
  * By type, for those whose binary form is known (the `…_send` and `…_recv` functions in PostgreSQL's src/backend/utils/adt). Not
  * float4: the server rounds a number's decimal digits, which may come to another float than rounding the number.
@@ -168,8 +188,8 @@ const ofValue: Partial<Record<ValueName, Put>> = {
   float8,
   numeric,
   bool,
-  json: (value, room) => putText(expectJson(value), room),
-  jsonb: (value, room) => putText(expectJson(value), room, jsonbVersion),
+  json,
+  jsonb,
   bytea,
   timestamptz,
   timestamp: (value, room) => putMoment(momentOf(expectText(value), false), room),

@@ -42,6 +42,11 @@ export class Room {
     this.at += 2;
   }
 
+  byte(byte: number): void {
+    this.need(1);
+    this.bytes[this.at++] = byte;
+  }
+
   /** Adds NULL. */
   none(): void {
     this.need(4);
