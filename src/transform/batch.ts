@@ -4,6 +4,7 @@ import type { CopyFormat, OpenStage } from '../wire/relay-types.ts';
 import { Caller, isPromise } from './caller.ts';
 import { FrameReader } from './decode/frame-reader.ts';
 import { RowDecoder } from './decode/row-decoder.ts';
+import { haveBinaryForm } from './encode/binary-values.ts';
 import { typeInWords } from './encode/expected.ts';
 import { OutputRows } from './encode/output-rows.ts';
 import { MisfitRow, RowEncoder } from './encode/row-encoder.ts';
@@ -92,8 +93,8 @@ export class TransformBatch {
     this.#caller = new Caller(transform, options.signal, () => this.#place(), options.gather !== true);
     this.#decoder = new RowDecoder(transform.plan.input, options.before);
     this.#encoder = new RowEncoder(transform.plan.output);
-    const isBinary = options.binary === true && this.#encoder.isBinary && transform.onlyText !== true;
-    this.#output = new OutputRows(this.#encoder, isBinary);
+    const mayBeBinary = options.binary === true && transform.onlyText !== true;
+    this.#output = new OutputRows(this.#encoder, mayBeBinary && haveBinaryForm(transform.plan.output));
   }
 
   /** The format of the first row that is written. */

@@ -47,10 +47,10 @@ class Writing {
   }
 
   async open(format: CopyFormat): Promise<void> {
-    const { session, statement, binary } = this.#target;
-    if (format === 'binary' && binary === undefined) throw new Error('no COPY in binary format');
-    const text = format === 'binary' ? binary! : statement;
-    const into = new CopyIn(text, () => this.#wake(), this.#rows);
+    const { session, statement: text, binary } = this.#target;
+    const statement = { text, binary }[format];
+    if (statement === undefined) throw new Error(`no COPY in ${format} format`);
+    const into = new CopyIn(statement, () => this.#wake(), this.#rows);
     into.done.catch((error) => {
       this.failure = error;
       this.#wake();

@@ -1,6 +1,6 @@
 import { nearest } from '../../nearest.ts';
 import type { TransformOutput } from '../types.ts';
-import { haveBinaryForm, putterOf } from './binary-values.ts';
+import { putterOf } from './binary-values.ts';
 import { Misfit, typeInWords } from './expected.ts';
 import type { Room } from './room.ts';
 import { lineWriter, rowPutter, type WriterTools } from './row-writer.ts';
@@ -31,8 +31,6 @@ function requireRow(row: unknown): object {
 
 /** Writes returned rows as COPY FROM STDIN takes them, in the order of the columns. */
 export class RowEncoder {
-  /** Whether all columns have a binary form. */
-  readonly isBinary: boolean;
   readonly #columns: TransformOutput[];
   readonly #names: string[];
   readonly #line: (row: object) => string;
@@ -53,7 +51,6 @@ export class RowEncoder {
       columns.map(({ value }) => encoderOf(value)),
       this.#tools,
     );
-    this.isBinary = haveBinaryForm(columns);
   }
 
   /** One row as a line of the text format. Throws MisfitRow. */
@@ -71,7 +68,7 @@ export class RowEncoder {
 
   /**
    * Adds a row, or an array of them, in binary format; of what is refused a part may stand there. Throws MisfitRow, and OnlyText for
-   * what has no binary form. Not to be called unless `isBinary`.
+   * what has no binary form. Only for columns that `haveBinaryForm`.
    */
   put(result: unknown, room: Room): void {
     this.#putter ??= rowPutter(
